@@ -1,0 +1,133 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances and VM pools as they are in a host pool. Pure."""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .labels import Kind, Standing
+from .records import Disk, HostPool, VirtualMachine
+
+#: The name of a VM that is being cloned: ``VM.clone`` can set nothing but a name, so a run that is killed
+#: right after it leaves this, by which the next run knows whose it is.
+_UNFINISHED = re.compile(r"^(?P<instance>.+) \[skinnybox: unfinished, pool (?P<pool>.+)\]$")
+
+
+def unfinished_name(instance: str, pool: str) -> str:
+    """The name that a VM bears until it is complete."""
+    return f"{instance} [skinnybox: unfinished, pool {pool}]"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A VM of a VM pool with its disks."""
+
+    name: str
+    number: int
+    uuid: str  # the instance's: it outlives the VM that embodies it
+    pool: str
+    vm: VirtualMachine
+    overlay: Disk | None
+    swap: Disk | None
+    disks: tuple[Disk, ...]  # all that bear its label, also those that are detached
+
+    @property
+    def is_being_removed(self) -> bool:
+        return "removing" in self.vm.labels
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its static addresses with prefix length; empty with DHCP."""
+        return tuple(self.vm.labels["addresses"].split())
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What a run that was killed left of an instance which it was making: never booted, so never of value."""
+
+    name: str
+    vm: VirtualMachine | None
+    disks: tuple[Disk, ...]
+
+
+def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
+    """The finished instances of one VM pool or of all, by pool and number."""
+    disks = _disks_by("instance", pool)
+    found = [
+        _instance(vm, disks.get(vm.labels["instance"], ()))
+        for vm in pool.vms.values()
+        if vm.is_ours(Kind.INSTANCE) and not vm.is_snapshot and vm_pool in (None, vm.labels["pool"])
+    ]
+    return sorted(found, key=lambda i: (i.pool, i.number, i.name))
+
+
+def leftovers(pool: HostPool, vm_pool: str) -> list[Leftover]:
+    """What killed runs left of a VM pool's instances: unfinished VMs, and the disks made for them."""
+    disks = _disks_by("vm", pool)
+    found = []
+    known = set()
+    for vm in pool.vms.values():
+        if vm.power_state == "Halted" and _is_unfinished(pool, vm, vm_pool):
+            known.add(vm.uuid)
+            match = _UNFINISHED.match(vm.name)
+            found.append(Leftover(match["instance"] if match else vm.name, vm, disks.get(vm.uuid, ())))
+    for uuid, its_disks in disks.items():
+        unfinished = tuple(d for d in its_disks if d.standing is Standing.UNFINISHED)
+        if uuid not in known and unfinished and unfinished[0].labels["pool"] == vm_pool:
+            found.append(Leftover(unfinished[0].labels["name"], None, unfinished))
+    return sorted(found, key=lambda leftover: leftover.name)
+
+
+def orphans(pool: HostPool, vm_pool: str) -> list[Disk]:
+    """Overlay disks of a VM pool whose VM is gone, by number: somebody deleted it by hand. They hold data."""
+    vms = {vm.uuid for vm in pool.vms.values()}
+    embodied = {instance.uuid for instance in instances(pool, vm_pool)}
+    return sorted(
+        (
+            disk
+            for disk in pool.disks.values()
+            if disk.labels.kind == Kind.OVERLAY.value
+            and disk.standing is Standing.OWNED
+            and disk.labels["pool"] == vm_pool
+            and disk.labels["vm"] not in vms
+            and disk.labels["instance"] not in embodied
+        ),
+        key=lambda disk: int(disk.labels["number"]),
+    )
+
+
+def _is_unfinished(pool: HostPool, vm: VirtualMachine, vm_pool: str) -> bool:
+    if vm.labels.kind == Kind.INSTANCE.value:
+        return vm.standing is Standing.UNFINISHED and vm.labels["pool"] == vm_pool
+    match = _UNFINISHED.match(vm.name)
+    if not match or match["pool"] != vm_pool or vm.labels.kind != Kind.BLUEPRINT.value:
+        return False
+    # A fresh clone still bears the labels of the blueprint, the blueprint's uuid among them.
+    return vm.labels["uuid"] != vm.uuid
+
+
+def _disks_by(label: str, pool: HostPool) -> dict[str, tuple[Disk, ...]]:
+    """Overlay and swap disks that are ours, by a label: their instance, or the VM that they were made for."""
+    found: dict[str, list[Disk]] = {}
+    for disk in pool.disks.values():
+        if disk.labels.kind in (Kind.OVERLAY.value, Kind.SWAP.value) and disk.standing is not Standing.FOREIGN:
+            found.setdefault(disk.labels[label], []).append(disk)
+    return {value: tuple(sorted(disks, key=lambda d: d.uuid)) for value, disks in found.items()}
+
+
+def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
+    def of(kind: Kind) -> Disk | None:
+        return next((d for d in disks if d.labels.kind == kind.value), None)
+
+    return Instance(
+        name=vm.labels["name"],
+        number=int(vm.labels["number"]),
+        uuid=vm.labels["instance"],
+        pool=vm.labels["pool"],
+        vm=vm,
+        overlay=of(Kind.OVERLAY),
+        swap=of(Kind.SWAP),
+        disks=disks,
+    )

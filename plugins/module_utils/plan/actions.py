@@ -1,0 +1,207 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan consists of: actions on instances, each with its reason. Pure data."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from ..model.instances import Instance, Leftover
+from ..model.masters import MasterVersion
+from ..model.records import Disk, Network, StorageRepository
+from .sizes import show_size
+from .spec import VmPoolSpec
+
+
+@dataclass(frozen=True)
+class NicPlan:
+    """A NIC that an instance is to have; addresses with prefix length, None = not static."""
+
+    device: int
+    network: Network
+    ipv4_method: str
+    ipv4: str | None
+    ipv4_gateway: str | None
+    ipv6_method: str
+    ipv6: str | None
+    ipv6_gateway: str | None
+    dns: tuple[str, ...]
+    search: tuple[str, ...]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(address for address in (self.ipv4, self.ipv6) if address)
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """Remove what a killed run left of an instance that it was making."""
+
+    leftover: Leftover
+    sign = "-"
+
+    @property
+    def name(self) -> str:
+        return self.leftover.name
+
+    def text(self) -> str:
+        return "unfinished, left by a run that was interrupted: removed"
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make an instance; with ``kept_overlay`` a VM anew around the overlay of one that was deleted by hand."""
+
+    name: str
+    number: int
+    master: MasterVersion
+    nics: tuple[NicPlan, ...]
+    overlay_sr: StorageRepository
+    overlay_size: int
+    start: bool
+    kept_overlay: Disk | None = None
+    sign = "+"
+
+    def text(self) -> str:
+        disk = f"overlay {show_size(self.overlay_size)} on {self.overlay_sr.name}"
+        if self.kept_overlay is not None:
+            disk = f"VM was deleted by hand; made anew with its overlay {self.kept_overlay.uuid}"
+        addresses = [a.partition("/")[0] for nic in self.nics for a in nic.addresses]
+        return ", ".join([disk, *addresses])
+
+
+@dataclass(frozen=True)
+class LostNic:
+    """A NIC that an instance was made with and no longer has."""
+
+    device: int
+    mac: str
+    network: Network
+
+
+@dataclass(frozen=True)
+class Reattach:
+    """Give a halted instance back the attachments that it lost."""
+
+    instance: Instance
+    root: Disk | None
+    boot: Disk | None
+    overlay: Disk | None
+    swap: Disk | None
+    nics: tuple[LostNic, ...]
+    start: bool
+    sign = "~"
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+    def text(self) -> str:
+        parts = [what for what in ("root", "boot", "overlay", "swap") if getattr(self, what)]
+        missing = [f"{part} attachment" for part in parts] + [f"NIC {nic.device}" for nic in self.nics]
+        return "lost its " + ", ".join(missing) + ": given back" + (" and started" if self.start else "")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start an instance that is halted and should run."""
+
+    instance: Instance
+    sign = "~"
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+    def text(self) -> str:
+        return f"{self.instance.vm.power_state.lower()}: started"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Shut an instance down that should be halted."""
+
+    instance: Instance
+    sign = "~"
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+    def text(self) -> str:
+        return "running: shut down"
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Shut an instance down and delete its VM and its disks."""
+
+    instance: Instance
+    reason: str
+    sign = "-"
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+    def text(self) -> str:
+        return f"{self.reason}; its overlay is deleted"
+
+
+@dataclass(frozen=True)
+class RemoveOverlay:
+    """Delete an overlay whose VM somebody deleted by hand; only when the whole VM pool is to go."""
+
+    disk: Disk
+    sign = "-"
+
+    @property
+    def name(self) -> str:
+        return self.disk.labels["name"]
+
+    def text(self) -> str:
+        return f"its VM was deleted by hand; overlay {self.disk.uuid} is deleted"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Something that only a person can decide. Nothing is done."""
+
+    name: str
+    note: str
+    sign = "!"
+
+    def text(self) -> str:
+        return self.note
+
+
+Action = Union[Tidy, Create, Reattach, Start, Stop, Remove, RemoveOverlay, Attention]
+
+
+@dataclass(frozen=True)
+class VmPoolPlan:
+    """All that is to be done for one VM pool, in the order in which it may be done."""
+
+    host_pool: str
+    vm_pool: str
+    present: int  # instances that are there
+    spec: VmPoolSpec | None  # None: the VM pool is to be absent
+    master: MasterVersion | None
+    actions: tuple[Action, ...] = field(default=())
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """The actions that write; all but those which wait for a person."""
+        return tuple(action for action in self.actions if not isinstance(action, Attention))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(f"{a.name}: {a.note}" for a in self.actions if isinstance(a, Attention))
+
+    def as_data(self) -> list[dict[str, Any]]:
+        """The plan as plain data, one entry an action."""
+        return [
+            {"action": type(action).__name__.lower(), "instance": action.name, "detail": action.text()}
+            for action in self.actions
+        ]
