@@ -25,7 +25,7 @@ class HypervisorError(Exception):
 
 @dataclass(frozen=True)
 class DomainDisk:
-    """A disk of a domain. disk is the VDI's uuid, None for an empty CD drive;."""
+    """A disk of a domain. disk is the VDI's uuid, None for an empty CD drive."""
 
     position: int
     disk: str | None
@@ -107,6 +107,12 @@ class Hypervisor(Protocol):
 
     async def destroy(self, vm_uuid: str) -> None:
         """End the domain at once. A domain that does not run: no error."""
+
+    async def pause(self, vm_uuid: str) -> None:
+        """Stop the domain's CPUs."""
+
+    async def unpause(self, vm_uuid: str) -> None:
+        """Let the domain's CPUs go on."""
 
     async def insert(self, vm_uuid: str, position: int, disk: str | None) -> None:
         """Change the disc in the CD drive at a position; None ejects."""

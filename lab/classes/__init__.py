@@ -1,0 +1,48 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the objects of a pool do: one module a class. Importing this package fills the registry of calls."""
+
+from __future__ import annotations
+
+from lab.classes import (
+    appliance,
+    blob,
+    event,
+    host,
+    message,
+    network,
+    pbd,
+    pool,
+    session,
+    sr,
+    task,
+    vbd,
+    vdi,
+    vif,
+    vm,
+    vm_clone,
+    vm_memory,
+    vm_power,
+    vm_snapshot,
+    vm_template,
+)
+from lab.world import World
+
+__all__ = [
+    "appliance", "blob", "event", "host", "message", "network", "pbd", "pool", "session", "sr", "task", "vbd", "vdi",
+    "vif", "vm", "vm_clone", "vm_memory", "vm_power", "vm_snapshot", "vm_template",
+]  # fmt: skip
+
+
+def install(world: World) -> None:
+    """Let the world compute allowed operations by the rules of its classes."""
+    world.allowed.update(
+        VM=vm.allowed_operations,
+        VDI=vdi.allowed_operations,
+        VBD=vbd.allowed_operations,
+        VIF=vif.allowed_operations,
+        SR=sr.allowed_operations,
+        VM_appliance=appliance.allowed_operations,
+    )

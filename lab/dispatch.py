@@ -1,0 +1,134 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a call's name and parameters to its answer, with the checks that XAPI makes on the way and their order."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+from lab import generated, sessions, tasks, values
+from lab.errors import Failure, internal
+from lab.registry import HANDLERS, Handler
+from lab.schema import Message
+from lab.values import Type, Typed
+from lab.world import Call, World
+
+LOG = logging.getLogger("lab")
+ASYNC = "Async."
+VOID = Type("void")
+#: Setters that only XAPI's own storage layer may call.
+FORBIDDEN = {"VDI.set_read_only", "VDI.set_sharable"}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A message and what answers it."""
+
+    message: Message
+    handler: Handler
+
+
+class Dispatcher:
+    """All calls of one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.calls: dict[str, Bound] = {}
+        for definition in world.schema.classes.values():
+            for message in definition.messages.values():
+                handler = HANDLERS.get(message.wire_name) or generated.handler(message)
+                self.calls[message.wire_name] = Bound(message, handler or _missing(message))
+        unknown = set(HANDLERS) - set(self.calls)
+        assert not unknown, f"implemented, but not in the data model: {unknown}"
+
+    async def call(self, method: str, parameters: list[Any]) -> Typed:
+        """The answer to a call. Raises Failure."""
+        name = method.removeprefix(ASYNC)
+        bound = self.calls.get(name)
+        if bound is None:
+            raise self._unknown(method, parameters)
+        session, arguments = _arguments(bound.message, parameters)
+        if bound.message.needs_session:
+            sessions.check(self.world, session)
+        if method.startswith(ASYNC):
+            return self._start(bound, method, session, arguments)
+        return await self._run(bound, Call(self.world, name, session), arguments)
+
+    def _unknown(self, method: str, parameters: list[Any]) -> Failure:
+        if parameters and isinstance(parameters[0], str):
+            sessions.check(self.world, parameters[0])
+        return Failure("MESSAGE_METHOD_UNKNOWN", method)
+
+    async def _run(self, bound: Bound, call: Call, arguments: list[Any]) -> Typed:
+        if bound.message.wire_name in FORBIDDEN or bound.message.internal:
+            raise Failure("PERMISSION_DENIED", "")
+        try:
+            answer = bound.handler(call, *arguments)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        except (Failure, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            LOG.exception("%s failed", call.method)
+            raise internal(f"{type(error).__name__}: {error}") from error
+        finally:
+            self.world.settle()
+        return answer if isinstance(answer, Typed) else Typed(bound.message.result, answer)
+
+    def _start(self, bound: Bound, method: str, session: str, arguments: list[Any]) -> Typed:
+        if not bound.message.is_async:
+            raise Failure("Fault", f"No async mode for this operation (rpc: {bound.message.wire_name})")
+        task = tasks.create(self.world, method, "", session)
+        call = Call(self.world, bound.message.wire_name, session, task)
+        in_background(self.world, self._finish(bound, call, arguments))
+        return Typed(Type("ref", "task"), task)
+
+    async def _finish(self, bound: Bound, call: Call, arguments: list[Any]) -> None:
+        try:
+            answer = await self._run(bound, call, arguments)
+        except Failure as failure:
+            tasks.fail(self.world, call.task, failure)
+        except asyncio.CancelledError:
+            tasks.fail(self.world, call.task, Failure("TASK_CANCELLED", call.task))
+            raise
+        else:
+            tasks.succeed(self.world, call.task, answer.type, answer.value)
+
+
+def in_background(world: World, work: Awaitable[None]) -> None:
+    """Run something that nobody waits for, and keep it until it ends."""
+    task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    world.work.add(task)
+    task.add_done_callback(world.work.discard)
+
+
+def _arguments(message: Message, parameters: list[Any]) -> tuple[str, list[Any]]:
+    """The session and the parameters as kept values; what is left out gets its default."""
+    required = sum(parameter.required for parameter in message.parameters)
+    optional = len(message.parameters) > required
+    given = len(parameters) - message.needs_session
+    if given < required or (given > required and not optional):
+        raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", message.wire_name, required, given)
+    rest = list(parameters)
+    session = values.from_wire(Type("ref", "session"), rest.pop(0)) if message.needs_session else values.NULL
+    arguments = []
+    for number, parameter in enumerate(message.parameters):
+        if number < len(rest):
+            arguments.append(values.from_wire(parameter.type, rest[number]))
+        else:
+            arguments.append(values.copied(parameter.default))
+    return session, arguments
+
+
+def _missing(message: Message) -> Handler:
+    def refuse(call: Call, *arguments: object) -> None:
+        raise Failure("NOT_IMPLEMENTED", message.wire_name)
+
+    return refuse

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All that belongs to one running lab, and the context of one call in it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid as uuids
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lab.database import Database
+from lab.schema import Schema
+from lab.values import NULL
+
+if TYPE_CHECKING:
+    from lab.hypervisor import Hypervisor
+    from lab.storage import Disks
+
+
+@dataclass
+class Settings:
+    """What the command line can choose."""
+
+    password: str = "lab"
+    memory: int = 16 * 1024**3
+    cpus: int = 8
+    #: whether simulated guests have an agent that reports addresses
+    agent: bool = False
+    #: seconds that a refused login takes
+    login_delay: float = 2.0
+
+
+@dataclass
+class World:
+    """One lab."""
+
+    schema: Schema
+    database: Database
+    disks: Disks
+    hypervisor: Hypervisor
+    settings: Settings = field(default_factory=Settings)
+    #: objects changed since their allowed operations were last computed
+    dirty: dict[tuple[str, str], None] = field(default_factory=dict)
+    #: pending tasks to be destroyed when they end
+    doomed_tasks: set[str] = field(default_factory=set)
+    #: background work that must end before the server does
+    work: set[asyncio.Task[None]] = field(default_factory=set)
+    #: class -> what its objects allow now; filled by the classes package
+    allowed: dict[str, Callable[[World, str], list[str]]] = field(default_factory=dict)
+
+    def refresh(self, cls: str, *refs: str) -> None:
+        """Have the allowed operations of these objects computed anew before anyone can read them."""
+        for ref in refs:
+            self.dirty[cls, ref] = None
+
+    def settle(self) -> None:
+        """Bring allowed_operations up to date."""
+        while self.dirty:
+            cls, ref = next(iter(self.dirty))
+            del self.dirty[cls, ref]
+            if self.database.exists(cls, ref):
+                self.database.set(cls, ref, allowed_operations=self.allowed[cls](self, ref))
+
+    @property
+    def pool(self) -> str:
+        return next(self.database.all("pool")).ref
+
+    @property
+    def coordinator(self) -> str:
+        return next(self.database.all("pool"))["master"]
+
+
+@dataclass
+class Call:
+    """One call being answered. task is the reference of its task, a dummy for synchronous calls."""
+
+    world: World
+    method: str
+    session: str = NULL
+    task: str = ""
+    #: this call runs inside XAPI, not on behalf of a client
+    internal: bool = False
+
+    def __post_init__(self) -> None:
+        self.task = self.task or f"DummyRef:|{uuids.uuid4()}|{self.method}"
+
+    @property
+    def db(self) -> Database:
+        return self.world.database
+
+
+def now() -> float:
+    """Epoch seconds, whole as XAPI keeps them."""
+    return float(int(time.time()))
