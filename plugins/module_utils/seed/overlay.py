@@ -1,0 +1,43 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Overlay disks as the controller makes them, ready to be uploaded."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+
+from ..model.identity import Identity
+from .filesystem import MINIMUM_SIZE, make_filesystem, write_layers
+from .identity import identity_layer, stamp
+from .image import SeedImage, create_sparse
+from .tree import Layer
+
+
+def build_overlay(
+    identity: Identity, size: int, directory: pathlib.Path, personality: Layer | None = None
+) -> SeedImage:
+    """Make the image of an instance's overlay disk as ``<overlay uuid>.raw`` in ``directory``.
+
+    ``size`` is the disk's in bytes. The same input gives the same bytes. The image is for its owner only (it
+    holds the private host key) and the caller's to delete; after an error nothing is left. Raises ValueError
+    for a size that is too small or no multiple of 4096, ToolError when e2fsprogs is missing or fails.
+    """
+    if size < MINIMUM_SIZE or size % 4096:
+        raise ValueError(
+            f"An overlay disk cannot have {size} bytes: {MINIMUM_SIZE} at least, and a multiple of 4096."
+        )
+    path = directory / f"{identity.overlay}.raw"
+    create_sparse(path, size)
+    try:
+        with tempfile.TemporaryDirectory(prefix="skinnybox-", dir=directory) as scratch_name:
+            scratch = pathlib.Path(scratch_name)
+            make_filesystem(path, size, identity.overlay, scratch)
+            layers = {"identity": identity_layer(identity), "personality": personality or Layer()}
+            write_layers(path, stamp(identity), layers, scratch)
+    except BaseException:
+        path.unlink()
+        raise
+    return SeedImage(path, size)
