@@ -21,13 +21,7 @@ from lab.images.tools import ImageError, progress, run
 __all__ = ["RELEASES", "ImageError", "Release", "make_image"]
 
 #: What a small server has. The cloud kernel holds the drivers of both Xen and virtio, and boots fastest.
-PACKAGES = (
-    "linux-image-cloud-amd64 initramfs-tools busybox zstd kmod udev e2fsprogs fdisk dosfstools "
-    "systemd systemd-sysv systemd-timesyncd dbus libpam-systemd login passwd sudo procps psmisc less vim-tiny cron logrotate "
-    "netplan.io iproute2 iputils-ping netbase openssh-server ca-certificates "
-    "python3 python3-apt apt-utils qemu-guest-agent "
-    "grub-common grub2-common grub-pc-bin grub-efi-amd64-bin xorriso mtools"
-).split()
+PACKAGES = ["linux-image-cloud-amd64", "initramfs-tools", "busybox", "zstd", "kmod", "udev", "e2fsprogs", "fdisk", "dosfstools", "systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "libpam-systemd", "login", "passwd", "sudo", "procps", "psmisc", "less", "vim-tiny", "cron", "logrotate", "netplan.io", "iproute2", "iputils-ping", "netbase", "openssh-server", "ca-certificates", "python3", "python3-apt", "apt-utils", "qemu-guest-agent", "grub-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools"]
 
 FSTAB = """\
 # <file system> <mount point> <type> <options> <dump> <pass>
@@ -124,7 +118,7 @@ def _files(scratch: Path, identity: DiskIdentity) -> list[str]:
         "/etc/netplan/50-installer.yaml": NETPLAN,
         "/etc/resolv.conf": "",
     }
-    options = ["--essential-hook=mkdir -p \"$1/etc/netplan\" \"$1/etc/default\" \"$1/boot/efi\" \"$1/boot/grub\""]
+    options = ['--essential-hook=mkdir -p "$1/etc/netplan" "$1/etc/default" "$1/boot/efi" "$1/boot/grub"']
     for path, text in contents.items():
         local = scratch / path.replace("/", "_")
         local.write_text(text, encoding="utf-8")
@@ -140,9 +134,9 @@ def _mmdebstrap(release: Release, tree: Path, mirror: str | None, files: list[st
         "--aptopt=Apt::Install-Recommends false",
         f"--include={','.join(PACKAGES)}",
         *files,
-        "--customize-hook=chmod 0600 \"$1/etc/netplan/50-installer.yaml\"",
-        "--customize-hook=install -d -m 0700 \"$1/root/.ssh\"",
-        "--customize-hook=chroot \"$1\" systemctl enable systemd-networkd.service",
+        '--customize-hook=chmod 0600 "$1/etc/netplan/50-installer.yaml"',
+        '--customize-hook=install -d -m 0700 "$1/root/.ssh"',
+        '--customize-hook=chroot "$1" systemctl enable systemd-networkd.service',
         release.suite,
         tree,
     ]

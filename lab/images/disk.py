@@ -24,7 +24,7 @@ BIOS_BOOT = (1 * MIB, 1 * MIB)
 ESP = (2 * MIB, 100 * MIB)
 ROOT = (102 * MIB, DISK_SIZE - 103 * MIB)
 
-GRUB_MODULES = "part_gpt part_msdos ext2 fat normal configfile search search_fs_uuid search_label linux serial echo test".split()
+GRUB_MODULES = ["part_gpt", "part_msdos", "ext2", "fat", "normal", "configfile", "search", "search_fs_uuid", "search_label", "linux", "serial", "echo", "test"]
 GRUB_CFG = """\
 set timeout=0
 set default=0
@@ -72,13 +72,17 @@ def build_disk(disk: Path, tree: Path, identity: DiskIdentity, scratch: Path) ->
         file.truncate(DISK_SIZE)
     _partition(disk)
     as_root = [] if os.geteuid() == 0 else ["fakeroot"]
-    variables = [f"{name}={value}" for name, value in _script_variables(disk, tree, root, identity, grub_cfg).items()]
+    variables = [
+        f"{name}={value}" for name, value in _script_variables(disk, tree, root, identity, grub_cfg).items()
+    ]
     run([*as_root, "env", *variables, "sh", "-eu", script])
     core, boot = scratch / "core.img", root / "usr/lib/grub/i386-pc/boot.img"
     _grub_mkimage(root, "i386-pc", core, ["biosdisk"], prefix="(,gpt3)/boot/grub")
     _write_bios_grub(disk, boot.read_bytes(), core.read_bytes())
     efi = scratch / "grubx64.efi"
-    _grub_mkimage(root, "x86_64-efi", efi, ["efi_gop", "efi_uga", "all_video"], prefix="/EFI/debian", config=esp_cfg)
+    _grub_mkimage(
+        root, "x86_64-efi", efi, ["efi_gop", "efi_uga", "all_video"], prefix="/EFI/debian", config=esp_cfg
+    )
     _write_esp(disk, efi, identity, scratch)
 
 
@@ -94,7 +98,9 @@ mke2fs -q -t ext4 -U "$ROOT_UUID" -E "offset=$OFFSET,lazy_itable_init=0,root_own
 """
 
 
-def _script_variables(disk: Path, tree: Path, target: Path, identity: DiskIdentity, grub_cfg: Path) -> dict[str, str]:
+def _script_variables(
+    disk: Path, tree: Path, target: Path, identity: DiskIdentity, grub_cfg: Path
+) -> dict[str, str]:
     return {
         "TREE": str(tree),
         "TARGET": str(target),
