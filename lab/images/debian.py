@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Debian as its installer leaves it, on a disk of its own; nothing in it is prepared for what the lab's users do."""
+"""A Debian as its installer leaves it; nothing in it is prepared for what the lab's users do with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from lab.images.tools import ImageError, progress, run
 __all__ = ["RELEASES", "ImageError", "Release", "make_image"]
 
 #: What a small server has. The cloud kernel holds the drivers of both Xen and virtio, and boots fastest.
-PACKAGES = ["linux-image-cloud-amd64", "initramfs-tools", "busybox", "zstd", "kmod", "udev", "e2fsprogs", "fdisk", "dosfstools", "systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "libpam-systemd", "login", "passwd", "sudo", "procps", "psmisc", "less", "vim-tiny", "cron", "logrotate", "netplan.io", "iproute2", "iputils-ping", "netbase", "openssh-server", "ca-certificates", "python3", "python3-apt", "apt-utils", "qemu-guest-agent", "grub-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools"]
+# fmt: off
+PACKAGES = [
+    "linux-image-cloud-amd64", "initramfs-tools", "busybox", "zstd", "kmod", "udev", "e2fsprogs", "fdisk",
+    "dosfstools", "systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "libpam-systemd", "login",
+    "passwd", "sudo", "procps", "psmisc", "less", "vim-tiny", "cron", "logrotate", "netplan.io",
+    "iproute2", "iputils-ping", "netbase", "openssh-server", "ca-certificates", "python3", "python3-apt",
+    "apt-utils", "qemu-guest-agent", "grub-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin",
+    "xorriso", "mtools",
+]
+# fmt: on
 
 FSTAB = """\
 # <file system> <mount point> <type> <options> <dump> <pass>
@@ -77,10 +86,14 @@ def make_image(
     """Write a bootable raw disk to output; a second call takes the disk from the cache. Raises ImageError."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,62})", hostname):
         raise ImageError(f"{hostname!r} is no host name")
+    cache = cache.absolute()
     blank = cache / f"{release.name}-{_recipe(release, mirror)}.raw"
     if refresh or not blank.exists():
         cache.mkdir(parents=True, exist_ok=True)
         _build(release, blank, mirror)
+        for outdated in cache.glob(f"{release.name}-*.raw"):
+            if outdated != blank:
+                outdated.unlink()
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(output.name + ".partial")
     run(["cp", "--sparse=always", blank, partial])
@@ -111,7 +124,7 @@ def _build(release: Release, blank: Path, mirror: str | None) -> None:
 
 
 def _files(scratch: Path, identity: DiskIdentity) -> list[str]:
-    """Options for mmdebstrap that bring the files an installer writes, before the kernel's packages look at them."""
+    """Options for mmdebstrap that bring an installer's files before the kernel's packages look at them."""
     contents = {
         "/etc/fstab": FSTAB.format(root=identity.root, esp=identity.esp_serial),
         "/etc/default/grub": DEFAULT_GRUB,
@@ -148,7 +161,7 @@ def _mmdebstrap(release: Release, tree: Path, mirror: str | None, files: list[st
 
 
 def _personalise(disk: Path, authorized_key: str, hostname: str) -> None:
-    """Give a copy of the cached disk what no two machines share: name, machine id, SSH host keys, authorized key."""
+    """Give a copy of the cached disk what no two machines share: name, machine id and SSH keys."""
     with tempfile.TemporaryDirectory(prefix="lab-image-", dir=disk.parent) as name:
         scratch = Path(name)
         files = {

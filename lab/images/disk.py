@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bootable disk from a tree: GPT, GRUB for BIOS and for UEFI, ext4 root; all on plain files, nothing mounted."""
+"""A bootable disk from a tree: GPT, GRUB for BIOS and UEFI, ext4 root; on plain files, nothing mounted."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ SECTOR = 512
 MIB = 1024 * 1024
 #: Bytes of the whole disk; it is sparse.
 DISK_SIZE = 3072 * MIB
-#: partition -> (start, size) in bytes; the root takes the rest but the last MiB, which holds GPT's second table.
+#: Start and size in bytes; the root takes the rest but the last MiB, which holds GPT's second table.
 BIOS_BOOT = (1 * MIB, 1 * MIB)
 ESP = (2 * MIB, 100 * MIB)
 ROOT = (102 * MIB, DISK_SIZE - 103 * MIB)
 
-GRUB_MODULES = ["part_gpt", "part_msdos", "ext2", "fat", "normal", "configfile", "search", "search_fs_uuid", "search_label", "linux", "serial", "echo", "test"]
+# fmt: off
+GRUB_MODULES = [
+    "part_gpt", "part_msdos", "ext2", "fat", "normal", "configfile", "search", "search_fs_uuid",
+    "search_label", "linux", "serial", "echo", "test",
+]
+# fmt: on
 GRUB_CFG = """\
 set timeout=0
 set default=0
@@ -59,7 +64,7 @@ class DiskIdentity:
 
 
 def build_disk(disk: Path, tree: Path, identity: DiskIdentity, scratch: Path) -> None:
-    """Write a raw disk that boots the tree (a tar file that holds GRUB's -bin packages). Raises ImageError."""
+    """Write a raw disk that boots the tree (a tar file with GRUB's -bin packages). Raises ImageError."""
     root = scratch / "root"
     root.mkdir()
     # Only one process sees the owners that fakeroot pretends, so all that needs them is one script.
@@ -72,10 +77,10 @@ def build_disk(disk: Path, tree: Path, identity: DiskIdentity, scratch: Path) ->
         file.truncate(DISK_SIZE)
     _partition(disk)
     as_root = [] if os.geteuid() == 0 else ["fakeroot"]
-    variables = [
-        f"{name}={value}" for name, value in _script_variables(disk, tree, root, identity, grub_cfg).items()
-    ]
-    run([*as_root, "env", *variables, "sh", "-eu", script])
+    variables = {"TREE": tree, "TARGET": root, "DISK": disk, "GRUB_CFG": grub_cfg, "ROOT_UUID": identity.root}
+    variables |= {"OFFSET": ROOT[0], "KIB": ROOT[1] // 1024}
+    words = [f"{name}={value}" for name, value in variables.items()]
+    run([*as_root, "env", *words, "sh", "-eu", script])
     core, boot = scratch / "core.img", root / "usr/lib/grub/i386-pc/boot.img"
     _grub_mkimage(root, "i386-pc", core, ["biosdisk"], prefix="(,gpt3)/boot/grub")
     _write_bios_grub(disk, boot.read_bytes(), core.read_bytes())
@@ -89,27 +94,15 @@ def build_disk(disk: Path, tree: Path, identity: DiskIdentity, scratch: Path) ->
 BUILD_SCRIPT = """\
 PATH=$PATH:/usr/sbin:/sbin
 tar --extract --file="$TREE" --directory="$TARGET" --numeric-owner --exclude='./dev/*'
-mkdir -p "$TARGET/boot/grub/i386-pc" "$TARGET/boot/grub/x86_64-efi"
-cp "$TARGET"/usr/lib/grub/i386-pc/*.mod "$TARGET"/usr/lib/grub/i386-pc/*.lst "$TARGET/boot/grub/i386-pc/"
-cp "$TARGET"/usr/lib/grub/x86_64-efi/*.mod "$TARGET"/usr/lib/grub/x86_64-efi/*.lst "$TARGET/boot/grub/x86_64-efi/"
-cp "$GRUB_CFG" "$TARGET/boot/grub/grub.cfg"
-chmod 0600 "$TARGET/boot/grub/grub.cfg"
-mke2fs -q -t ext4 -U "$ROOT_UUID" -E "offset=$OFFSET,lazy_itable_init=0,root_owner=0:0" -d "$TARGET" "$DISK" "$KIB"k
+cd "$TARGET"
+mkdir -p boot/grub/i386-pc boot/grub/x86_64-efi
+for platform in i386-pc x86_64-efi; do
+    cp usr/lib/grub/$platform/*.mod usr/lib/grub/$platform/*.lst boot/grub/$platform/
+done
+cp "$GRUB_CFG" boot/grub/grub.cfg
+chmod 0600 boot/grub/grub.cfg
+mke2fs -q -t ext4 -U "$ROOT_UUID" -E "offset=$OFFSET,lazy_itable_init=0,root_owner=0:0" -d . "$DISK" "${KIB}k"
 """
-
-
-def _script_variables(
-    disk: Path, tree: Path, target: Path, identity: DiskIdentity, grub_cfg: Path
-) -> dict[str, str]:
-    return {
-        "TREE": str(tree),
-        "TARGET": str(target),
-        "DISK": str(disk),
-        "GRUB_CFG": str(grub_cfg),
-        "ROOT_UUID": identity.root,
-        "OFFSET": str(ROOT[0]),
-        "KIB": str(ROOT[1] // 1024),
-    }
 
 
 def _partition(disk: Path) -> None:
@@ -169,7 +162,7 @@ def _write_esp(disk: Path, grub: Path, identity: DiskIdentity, scratch: Path) ->
 
 
 def write_files(disk: Path, files: Mapping[str, tuple[str, int]], scratch: Path) -> None:
-    """Write files (path -> text, mode), owned by root, into the root file system of a disk made by build_disk()."""
+    """Write files (path -> text, mode), owned by root, into the root file system of a build_disk() disk."""
     commands = []
     for number, (path, (text, mode)) in enumerate(files.items()):
         local = scratch / f"file-{number}"

@@ -43,7 +43,7 @@ def tool(name: str) -> str:
 
 
 def run(command: Sequence[str | Path], *, stdin: str | None = None) -> str:
-    """Run a tool to its end and answer what it printed. Raises ImageError with its last lines when it fails."""
+    """Run a tool to its end and answer what it printed. Raises ImageError with its last lines."""
     words = [tool(str(command[0])), *(str(word) for word in command[1:])]
     result = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False)
     if result.returncode == 0:
