@@ -23,12 +23,10 @@ def build_overlay(
 
     ``size`` is the disk's in bytes. The same input gives the same bytes. The image is for its owner only (it
     holds the private host key) and the caller's to delete; after an error nothing is left. Raises ValueError
-    for a size that is too small or no multiple of 4096, ToolError when e2fsprogs is missing or fails.
+    for a size that is too small, ToolError when e2fsprogs is missing or fails.
     """
-    if size < MINIMUM_SIZE or size % 4096:
-        raise ValueError(
-            f"An overlay disk cannot have {size} bytes: {MINIMUM_SIZE} at least, and a multiple of 4096."
-        )
+    if size < MINIMUM_SIZE:
+        raise ValueError(f"An overlay disk cannot have {size} bytes; {MINIMUM_SIZE} are the least.")
     path = directory / f"{identity.overlay}.raw"
     create_sparse(path, size)
     try:
