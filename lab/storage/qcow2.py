@@ -1,0 +1,206 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Disks as qcow2 files, by QEMU's own tools: clusters of 2 MiB, so that space is taken as a VHD takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lab.storage import BLOCK_SIZE, DiskError, Extent
+
+#: How much of a stream is gathered before it is written to the disk, in bytes and in pieces.
+BATCH_BYTES = 64 * 1024 * 1024
+BATCH_PIECES = 200
+#: Runs of zeros are looked for in steps of this many bytes.
+GRAIN = 64 * 1024
+READ_SIZE = 1024 * 1024
+
+#: Told (path of the layer) after a snapshot, for whoever holds the disk open to go over to the new file there.
+Pivot = Callable[[Path], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an extent that is either all data or all zeros."""
+
+    offset: int
+    data: bytes
+    zeros: bool
+
+
+class Qcow2Disks:
+    """The interface lab.storage.Disks on qcow2 files in a directory, one for each layer."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for left_over in (*self.directory.glob("write-*"), *self.directory.glob("read-*")):
+            shutil.rmtree(left_over)
+        self.pivot: Pivot | None = None
+
+    def path(self, uuid: str) -> Path:
+        """The file that holds a disk's own layer."""
+        return self.directory / f"{uuid}.qcow2"
+
+    async def create(self, uuid: str, virtual_size: int) -> None:
+        await self._create(self.path(uuid), virtual_size)
+
+    async def destroy(self, uuid: str) -> None:
+        self.path(uuid).unlink(missing_ok=True)
+
+    async def snapshot(self, source: str, base: str, child: str) -> None:
+        """The two children are made first, so that the disk is whole before and after the renames."""
+        size = (await self._info(source))["virtual-size"]
+        successor = self.directory / f"{source}.next"
+        await self._create(successor, size, base)
+        await self._create(self.path(child), size, base)
+        self.path(source).rename(self.path(base))
+        successor.rename(self.path(source))
+        if self.pivot:
+            await self.pivot(self.path(source))
+
+    async def clone(self, parent: str, child: str) -> None:
+        await self._create(self.path(child), (await self._info(parent))["virtual-size"], parent)
+
+    async def copy(self, source: str, target: str) -> None:
+        blank = ["--target-is-zero"] if await self._is_blank(target) else []
+        await run(
+            "qemu-img", "convert", "-U", "-n", *blank, "-t", "unsafe", "-O", "qcow2",
+            str(self._existing(source)), str(self._existing(target)),
+        )  # fmt: skip
+
+    async def resize(self, uuid: str, virtual_size: int) -> None:
+        await run("qemu-img", "resize", "-q", "-f", "qcow2", str(self._existing(uuid)), str(virtual_size))
+
+    async def write(self, uuid: str, extents: AsyncIterable[Extent]) -> None:
+        path = self._existing(uuid)
+        size = (await self._info(uuid))["virtual-size"]
+        # Zeros in these blocks must be written; None: in all, since a base may have something else there.
+        touched = None if await self._base(uuid) else await self._touched(uuid)
+        batch: list[Piece] = []
+        async for extent in extents:
+            if extent.offset < 0 or extent.offset + len(extent.data) > size:
+                raise DiskError(f"disk {uuid} of {size} bytes has no room for {len(extent.data)} at {extent.offset}")
+            for piece in pieces(extent):
+                blocks = range(piece.offset // BLOCK_SIZE, (piece.offset + len(piece.data) - 1) // BLOCK_SIZE + 1)
+                if piece.zeros and touched is not None and touched.isdisjoint(blocks):
+                    continue
+                if touched is not None:
+                    touched.update(blocks)
+                batch.append(piece)
+            if len(batch) >= BATCH_PIECES or sum(len(piece.data) for piece in batch) >= BATCH_BYTES:
+                await self._write_batch(path, batch)
+                batch = []
+        if batch:
+            await self._write_batch(path, batch)
+
+    async def _write_batch(self, path: Path, batch: list[Piece]) -> None:
+        with TemporaryDirectory(prefix="write-", dir=self.directory) as scratch:
+            commands: list[str] = []
+            for number, piece in enumerate(batch):
+                if piece.zeros:
+                    commands += ["-c", f"write -q -z {piece.offset} {len(piece.data)}"]
+                    continue
+                # qemu-io knows no quotes in its commands, so the name must be one without spaces.
+                (Path(scratch) / str(number)).write_bytes(piece.data)
+                commands += ["-c", f"write -q -s {number} {piece.offset} {len(piece.data)}"]
+            await run("qemu-io", "-f", "qcow2", "-t", "unsafe", *commands, str(path), directory=scratch)
+
+    async def read(self, uuid: str) -> AsyncIterator[bytes]:
+        """By way of a sparse copy: a guest may go on writing meanwhile."""
+        size = (await self._info(uuid))["virtual-size"]
+        with TemporaryDirectory(prefix="read-", dir=self.directory) as scratch:
+            copy = Path(scratch) / "raw"
+            await run("qemu-img", "convert", "-U", "-t", "unsafe", "-O", "raw", str(self.path(uuid)), str(copy))
+            file = copy.open("rb")
+        with file:
+            while chunk := await asyncio.to_thread(file.read, min(READ_SIZE, size)):
+                size -= len(chunk)
+                yield chunk
+
+    async def allocated(self, uuid: str) -> int:
+        return len(await self._touched(uuid)) * BLOCK_SIZE
+
+    async def existing(self) -> set[str]:
+        return {path.stem for path in self.directory.glob("*.qcow2")}
+
+    async def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    def _existing(self, uuid: str) -> Path:
+        path = self.path(uuid)
+        if not path.exists():
+            raise DiskError(f"there is no disk {uuid}")
+        return path
+
+    async def _create(self, path: Path, size: int, base: str = "") -> None:
+        options = f"cluster_size={BLOCK_SIZE},compat=1.1"
+        # The name of the base is relative: the directory can be moved. -u, since the base may not be there yet.
+        backing = ["-u", "-F", "qcow2", "-b", self.path(base).name] if base else []
+        await run("qemu-img", "create", "-q", "-f", "qcow2", *backing, "-o", options, str(path), str(size))
+
+    async def _info(self, uuid: str) -> dict[str, Any]:
+        found = await run("qemu-img", "info", "-U", "--output=json", "-f", "qcow2", str(self._existing(uuid)))
+        return dict(json.loads(found))
+
+    async def _base(self, uuid: str) -> str:
+        return str((await self._info(uuid)).get("backing-filename", ""))
+
+    async def _is_blank(self, uuid: str) -> bool:
+        return not await self._base(uuid) and not await self._touched(uuid)
+
+    async def _touched(self, uuid: str) -> set[int]:
+        """Numbers of the blocks that the disk's own layer holds something of."""
+        path = str(self._existing(uuid))
+        extents = json.loads(await run("qemu-img", "map", "-U", "--output=json", "-f", "qcow2", path))
+        touched: set[int] = set()
+        for extent in extents:
+            if extent["depth"] == 0 and extent.get("present", extent["data"]):
+                end = extent["start"] + extent["length"]
+                touched.update(range(extent["start"] // BLOCK_SIZE, -(-end // BLOCK_SIZE)))
+        return touched
+
+
+def pieces(extent: Extent) -> Iterator[Piece]:
+    """Cut an extent into runs of data and of zeros; the cuts lie on multiples of GRAIN."""
+    begin = 0
+    zeros: bool | None = None
+    position = 0
+    while position < len(extent.data):
+        end = min(len(extent.data), position + GRAIN - (extent.offset + position) % GRAIN)
+        blank = not any_data(extent.data, position, end)
+        if zeros is not None and blank != zeros:
+            yield Piece(extent.offset + begin, extent.data[begin:position], zeros)
+            begin = position
+        zeros, position = blank, end
+    if zeros is not None:
+        yield Piece(extent.offset + begin, extent.data[begin:], zeros)
+
+
+def any_data(data: bytes, begin: int, end: int) -> bool:
+    """Whether something in data[begin:end] is not zero."""
+    return data[begin:end] != bytes(end - begin)
+
+
+async def run(tool: str, *arguments: str, directory: str | None = None) -> str:
+    """What one of QEMU's tools printed, run in a directory. Raises DiskError with its complaint when it fails."""
+    path = shutil.which(tool)
+    if path is None:
+        raise DiskError(f"{tool} is missing: install the package qemu-utils")
+    process = await asyncio.create_subprocess_exec(
+        path, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE, cwd=directory,
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    if process.returncode:
+        raise DiskError(f"{tool} {arguments[0]} failed: {(errors or output).decode(errors='replace').strip()}")
+    return output.decode()
