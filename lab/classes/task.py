@@ -55,11 +55,6 @@ def set_error_info(call: Call, task: str, description: list[str]) -> None:
     call.db.set("task", task, error_info=description)
 
 
-@implements("task.set_resident_on")
-def set_resident_on(call: Call, task: str, host: str) -> None:
-    call.db.set("task", task, resident_on=host)
-
-
 @implements("task.set_other_config")
 def set_other_config(call: Call, task: str, value: dict[str, str]) -> None:
     call.db.set("task", task, other_config=value)

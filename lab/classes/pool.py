@@ -1,0 +1,45 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""pool: the pool itself."""
+
+from __future__ import annotations
+
+from lab.errors import Failure
+from lab.registry import implements
+from lab.world import Call
+
+
+@implements("pool.sync_database")
+def sync_database(call: Call) -> None:
+    """There is no second host to copy the database to."""
+
+
+@implements("pool.recover_slaves")
+def recover_slaves(call: Call) -> list[str]:
+    return []
+
+
+@implements("pool.get_license_state")
+def get_license_state(call: Call, pool: str) -> dict[str, str]:
+    call.db.get("pool", pool)
+    return {"edition": "xcp-ng", "expiry": "never"}
+
+
+@implements("pool.has_extension")
+def has_extension(call: Call, pool: str, name: str) -> bool:
+    call.db.get("pool", pool)
+    return False
+
+
+@implements("pool.designate_new_master")
+def designate_new_master(call: Call, host: str) -> None:
+    call.db.get("host", host)
+    if host != call.world.coordinator:
+        raise Failure("HOST_OFFLINE", host)
+
+
+@implements("pool.set_igmp_snooping_enabled")
+def set_igmp_snooping_enabled(call: Call, pool: str, value: bool) -> None:
+    call.db.set("pool", pool, igmp_snooping_enabled=value)

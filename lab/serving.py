@@ -1,0 +1,82 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A lab from its parts: world, storage, hypervisor, HTTP server; opened, served and closed again."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from lab import classes, schema, topology
+from lab.classes import vm_power
+from lab.database import Database
+from lab.hypervisor import Callbacks, Hypervisor
+from lab.server import Server
+from lab.storage import Disks
+from lab.world import Settings, World
+
+
+@dataclass
+class Lab:
+    """A running lab."""
+
+    world: World
+    server: Server
+    runner: web.AppRunner
+    urls: list[str] = field(default_factory=list)
+
+    async def listen(self, address: str, port: int, context: ssl.SSLContext | None = None) -> str:
+        """Serve on one more port (0 picks one); the URL. Raises OSError when the port is taken."""
+        site = web.TCPSite(self.runner, address, port, ssl_context=context)
+        await site.start()
+        assert self.runner.server and site._server
+        port = self.runner.addresses[len(self.urls)][1]
+        url = f"{'https' if context else 'http'}://{address}:{port}"
+        self.urls.append(url)
+        return url
+
+    async def close(self, destroy_guests: bool) -> None:
+        """Stop serving, end background work, let go of guests and disks."""
+        await self.runner.cleanup()
+        for task in list(self.world.work):
+            task.cancel()
+        await asyncio.gather(*self.world.work, return_exceptions=True)
+        await self.world.hypervisor.close(destroy_guests)
+        await self.world.disks.close()
+
+
+async def open_lab(settings: Settings, disks: Disks, hypervisor: Hypervisor, stored: dict[str, object] | None = None) -> Lab:
+    """A lab with what was stored of it, or a fresh one."""
+    known = schema.load()
+    world = World(known, Database(known), disks, hypervisor, settings)
+    classes.install(world)
+    if stored:
+        world.database.load(stored)
+    else:
+        await topology.furnish(world)
+    await adopt_guests(world)
+    server = Server(world)
+    runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=3600, shutdown_timeout=1)
+    await runner.setup()
+    return Lab(world, server, runner)
+
+
+async def adopt_guests(world: World) -> None:
+    """Connect to the hypervisor; VMs whose guests ended meanwhile become Halted."""
+    running = await world.hypervisor.attach(
+        Callbacks(
+            lambda uuid, reason: vm_power.domain_exited(world, uuid, reason),
+            lambda uuid, report: vm_power.guest_reported(world, uuid, report),
+            lambda uuid, key, value: vm_power.xenstore_written(world, uuid, key, value),
+        )
+    )
+    for record in world.database.all("VM"):
+        alive = record["is_control_domain"] or record["uuid"] in running
+        if record["power_state"] in ("Running", "Paused") and not alive:
+            vm_power.note_halted(world, record.ref)
+    world.settle()

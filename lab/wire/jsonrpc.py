@@ -1,0 +1,72 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""JSON-RPC 1.0 and 2.0 as XAPI speaks them: integers are numbers, errors have code 1."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lab.database import Record
+from lab.values import Type, format_time
+from lab.wire import Malformed
+
+CONTENT_TYPE = "application/json"
+
+
+@dataclass(frozen=True)
+class JsonCall:
+    method: str
+    parameters: list[Any]
+    id: Any
+    #: 1 or 2
+    version: int
+
+
+def parse_call(body: bytes) -> JsonCall:
+    """Raises Malformed."""
+    try:
+        call = json.loads(body)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    if not isinstance(call, dict) or not isinstance(call.get("method"), str):
+        raise Malformed("this is no call")
+    parameters = call.get("params", [])
+    if not isinstance(parameters, list):
+        raise Malformed("the parameters are no list")
+    return JsonCall(call["method"], parameters, call.get("id"), 2 if call.get("jsonrpc") == "2.0" else 1)
+
+
+def plain(kind: Type, value: Any) -> Any:
+    """A kept value of that type as JSON has it."""
+    if kind.kind == "datetime":
+        return format_time(value)
+    if kind.kind == "set":
+        assert kind.item
+        return [plain(kind.item, item) for item in value]
+    if kind.kind == "map":
+        assert kind.item
+        return {key: plain(kind.item, item) for key, item in value.items()}
+    if kind.kind == "record":
+        fields = value.fields if isinstance(value, Record) else value
+        return {name: plain(kind.fields[name], fields[name]) for name in kind.fields if name in fields}
+    if kind.kind == "any":
+        return plain(value.type, value.value)
+    return "" if kind.kind == "void" else value
+
+
+def success(call: JsonCall, value: Any) -> bytes:
+    answer = {"jsonrpc": "2.0", "result": value, "id": call.id}
+    if call.version == 1:
+        answer = {"result": value, "error": None, "id": call.id}
+    return json.dumps(answer).encode()
+
+
+def failure(call: JsonCall, description: list[str]) -> bytes:
+    if call.version == 1:
+        return json.dumps({"result": None, "error": description, "id": call.id}).encode()
+    error = {"code": 1, "message": description[0], "data": description[1:]}
+    return json.dumps({"jsonrpc": "2.0", "error": error, "id": call.id}).encode()
