@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Mapping
 
 from .labels import Kind, Labels, Standing
@@ -56,6 +57,7 @@ class Disk:
     used: int  # bytes that it takes on its SR
     managed: bool
     snapshot_of: str
+    snapshot_time: float  # epoch seconds by the host's clock; 0 for what is no snapshot
     labels: Labels
     vbds: tuple[str, ...]
 
@@ -186,6 +188,7 @@ def _disk(ref: str, r: Mapping[str, Any]) -> Disk:
         used=int(r["physical_utilisation"]),
         managed=bool(r["managed"]),
         snapshot_of=r["snapshot_of"],
+        snapshot_time=epoch(r["snapshot_time"]),
         labels=Labels.of(r["other_config"]),
         vbds=tuple(r["VBDs"]),
     )
@@ -233,6 +236,12 @@ def _virtual_machines(records: Records) -> dict[str, VirtualMachine]:
             record=r,
         )
     return machines
+
+
+def epoch(moment: Any) -> float:
+    """XAPI's date and time (``20260101T00:00:00Z``, as xmlrpc.client gives it) as epoch seconds."""
+    text = str(moment).replace("-", "").rstrip("Z")
+    return datetime.strptime(text[:17], "%Y%m%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
 
 
 def _position(userdevice: str) -> tuple[int, str]:

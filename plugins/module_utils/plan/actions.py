@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from ..model.instances import Instance, Leftover
 from ..model.masters import MasterVersion
@@ -176,7 +176,7 @@ class Attention:
         return self.note
 
 
-Action = Union[Tidy, Create, Reattach, Start, Stop, Remove, RemoveOverlay, Attention]
+Action = Tidy | Create | Reattach | Start | Stop | Remove | RemoveOverlay | Attention
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,14 @@ class VmPoolPlan:
     def changes(self) -> tuple[Action, ...]:
         """The actions that write; all but those which wait for a person."""
         return tuple(action for action in self.actions if not isinstance(action, Attention))
+
+    def started(self) -> list[str]:
+        """Names of the instances that the plan starts."""
+        return [
+            action.name
+            for action in self.actions
+            if isinstance(action, Start) or (isinstance(action, (Create, Reattach)) and action.start)
+        ]
 
     @property
     def warnings(self) -> tuple[str, ...]:

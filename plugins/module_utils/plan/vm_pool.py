@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from ..model.instances import Instance, instances, leftovers, orphans
 from ..model.masters import MasterVersion, master_versions
@@ -75,12 +75,10 @@ def plan_absence(name: str, pool: HostPool, host_pool: str) -> VmPoolPlan:
     return VmPoolPlan(host_pool, name, len(everything), None, None, tuple(actions))
 
 
-def plan_removal(name: str, instance_name: str, pool: HostPool, host_pool: str) -> VmPoolPlan:
-    """Make the plan that removes one instance. One that is not there: an empty plan."""
+def plan_removal(name: str, names: Sequence[str], pool: HostPool, host_pool: str) -> VmPoolPlan:
+    """Make the plan that removes single instances. Those that are not there need nothing."""
     everything = instances(pool, name)
-    actions = tuple(
-        Remove(instance, "asked for by name") for instance in everything if instance.name == instance_name
-    )
+    actions = tuple(Remove(instance, "asked for by name") for instance in everything if instance.name in names)
     return VmPoolPlan(host_pool, name, len(everything), None, None, actions)
 
 

@@ -49,7 +49,9 @@ _PLAIN = {
     "HOST_OFFLINE": "the host is offline",
     "INTERNAL_ERROR": "XAPI had an internal error: {0}",
     "MAP_DUPLICATE_KEY": "the key {3} is set already",
-    "NO_HOSTS_AVAILABLE": "no host can run the VM: too little memory, a disk or network that it does not see, or it is disabled",
+    "NO_HOSTS_AVAILABLE": (
+        "no host can run the VM: too little memory, a disk or network that it does not see, or it is disabled"
+    ),
     "OPERATION_BLOCKED": "the operation is blocked on this VM: {1}",
     "OPERATION_NOT_ALLOWED": "the operation is not allowed: {0}",
     "OTHER_OPERATION_IN_PROGRESS": "another operation ({2}) on the {0} is under way",

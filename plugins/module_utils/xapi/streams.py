@@ -9,6 +9,7 @@ host that sees the SR, and only the query string survives that (xapi's import_ra
 from __future__ import annotations
 
 import http.client
+import time
 from contextlib import contextmanager, suppress
 from typing import Iterable, Iterator
 from urllib.parse import urlencode, urlsplit
@@ -18,6 +19,9 @@ from .client import Client
 from .errors import ApiFailure, Unreachable, WriteRefused, XapiError
 
 _REDIRECTS = 3
+
+#: Seconds that an upload's task may still take to fail after its connection broke.
+BROKEN_PATIENCE = 10.0
 
 
 def import_chunked(client: Client, vdi: str, chunks: Iterable[bytes], timeout: float = 600.0) -> None:
@@ -60,21 +64,21 @@ def _put(client: Client, query: dict[str, str], chunks: Iterable[bytes], timeout
 
 
 def _await_task(client: Client, task: str, problem: Exception | None, timeout: float) -> None:
-    """Poll our own task through an event subscription of its own until it has ended."""
+    """Wait until our own task has ended, or has made no progress for ``timeout`` seconds."""
     token = ""
     # A task that nobody works on never ends: without a connection it gets only a moment to report its cause.
-    patience = 10.0 if problem else timeout
-    waited = 0.0
-    while waited < patience:
-        batch = client.call("event.from", [f"task/{task}"], token, 5.0)
+    patience = BROKEN_PATIENCE if problem else timeout
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        batch = client.call("event.from", [f"task/{task}"], token, min(5.0, patience))
         token = batch["token"]
         for event in batch["events"]:
+            deadline = time.monotonic() + patience
             record = event.get("snapshot") or {}
             if record.get("status") == "success":
                 return
             if record.get("status") in ("failure", "cancelled"):
                 raise ApiFailure("import_raw_vdi", record["error_info"])
-        waited += 5.0
     if problem:
         raise Unreachable(tls.why(problem, client.endpoint))
     raise Unreachable(f"The upload to {client.endpoint.host} made no progress for {timeout:.0f} seconds.")

@@ -20,6 +20,9 @@ from .errors import ApiFailure, TaskTimeout, XapiError
 #: Seconds that one event.from may block; the thread notices the end of work at the latest after this.
 POLL = 5.0
 
+#: How often in a row, a second apart, event.from may fail before the results are given up for lost.
+PATIENCE = 30
+
 _VALUE = re.compile(r"^\s*<value>(?:<string>)?(?P<value>.*?)(?:</string>)?</value>\s*$", re.DOTALL)
 
 
@@ -87,16 +90,21 @@ class Tasks:
             self._thread.start()
 
     def _listen(self) -> None:
-        token = ""
+        token, failures = "", 0
         while not self._stop.is_set():
             try:
                 batch = self._client.call("event.from", ["task"], token, POLL)
             except XapiError as problem:
-                with self._changed:
-                    self._lost = problem
-                    self._changed.notify_all()
-                return
-            token = batch["token"]
+                # A token of before the break may have missed deletions: begin again from all that is there.
+                token, failures = "", failures + 1
+                if failures > PATIENCE:
+                    with self._changed:
+                        self._lost = problem
+                        self._changed.notify_all()
+                    return
+                self._stop.wait(1.0)
+                continue
+            token, failures = batch["token"], 0
             with self._changed:
                 for event in batch["events"]:
                     self._note(event)

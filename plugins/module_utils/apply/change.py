@@ -1,0 +1,76 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Change and remove instances."""
+from __future__ import annotations
+
+from typing import Iterable
+
+from ..model.instances import Instance, Leftover
+from ..model.labels import PREFIX
+from ..model.records import Disk, VirtualMachine
+from ..plan.actions import Reattach
+from ..plan.attachments import BOOT, OVERLAY, ROOT, SWAP
+from ..xapi.errors import ApiFailure
+from .create import attach_disk, create_vif
+from .ownership import NotOurs, already_gone, destroy_disk
+from .power import shut_down_vm
+from .worksite import Worksite
+
+
+def reattach(site: Worksite, action: Reattach) -> None:
+    """Give a halted instance its lost attachments back. Raises XapiError."""
+    vm = action.instance.vm.ref
+    for disk, position, mode, kind in (
+        (action.root, ROOT, "RO", "Disk"),
+        (action.overlay, OVERLAY, "RW", "Disk"),
+        (action.swap, SWAP, "RW", "Disk"),
+        (action.boot, BOOT, "RO", "CD"),
+    ):
+        if disk is not None:
+            attach_disk(site, vm, disk.ref, position, mode, kind)
+    for nic in action.nics:
+        # The guest knows its NICs by their MAC addresses.
+        create_vif(site, vm, nic.device, nic.network.ref, nic.mac)
+
+
+def remove(site: Worksite, instance: Instance) -> None:
+    """Shut an instance down and delete its disks and its VM. Raises XapiError.
+
+    It is marked first: a run that is killed in between is finished by the next one, and a VM that lost its
+    overlay to that is never taken for damaged.
+    """
+    _mark_for_removal(site, instance.vm)
+    with already_gone():
+        shut_down_vm(site, instance.vm.ref, force=True)
+    _destroy(site, instance.vm, instance.disks)
+
+
+def tidy(site: Worksite, leftover: Leftover) -> None:
+    """Delete what an interrupted run left of an instance. Raises XapiError."""
+    _destroy(site, leftover.vm, leftover.disks)
+
+
+def _destroy(site: Worksite, vm: VirtualMachine | None, disks: Iterable[Disk]) -> None:
+    # Disks first: as long as the VM is there, the next run knows what they belong to.
+    for disk in disks:
+        destroy_disk(site, disk, vm.ref if vm else None)
+    if vm is not None:
+        with already_gone():
+            _check_vm(site, vm)
+            site.tasks.run("VM.destroy", vm.ref)
+
+
+def _check_vm(site: Worksite, vm: VirtualMachine) -> None:
+    """Nobody may have made the VM his own since it was read."""
+    config = site.client.call("VM.get_other_config", vm.ref)
+    if config.get(PREFIX + "uuid", "") != vm.labels["uuid"] or PREFIX + "kind" not in config:
+        raise NotOurs(f"VM {vm.name!r} ({vm.uuid}) has lost Skinnybox's labels: left alone.")
+
+
+def _mark_for_removal(site: Worksite, vm: VirtualMachine) -> None:
+    try:
+        site.client.call("VM.add_to_other_config", vm.ref, PREFIX + "removing", "true")
+    except ApiFailure as failure:
+        if failure.code not in ("MAP_DUPLICATE_KEY", "HANDLE_INVALID"):
+            raise

@@ -1,0 +1,209 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Publish, promote and retire versions of master images.
+
+A version counts from the moment at which its blueprint gets its uuid label, which is the last write. Everything
+that an interrupted run leaves is found by its labels (plan.master.remains) and removed by the next run.
+"""
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ..golden.boot_cd import Seal
+from ..model.labels import PREFIX, TAG, Kind, other_config
+from ..model.masters import MasterVersion
+from ..model.records import NULL, Disk, VirtualMachine, epoch
+from ..plan.attachments import BOOT, ROOT
+from ..plan.master import Remains, announcement
+from ..xapi.errors import ApiFailure
+from .create import attach_disk
+from .ownership import already_gone, destroy_disk
+from .worksite import Worksite
+
+#: What a client must not do to a blueprint: an instance started from it by hand would have no overlay.
+_BLOCKED = ("start", "start_on", "copy", "export", "provision", "destroy")
+_BLOCKED_TEXT = "Skinnybox blueprint: instances are made from it by skinnybox.xenserver.vm_pool"
+
+#: XAPI's answers where an SR cannot snapshot, or the chain is at its end: then the disk is copied in full.
+_NO_SNAPSHOT = ("SR_BACKEND_FAILURE_109", "SR_OPERATION_NOT_SUPPORTED", "SR_BACKEND_FAILURE_82")
+
+#: Fields of a VM that a blueprint takes over from the golden VM: all that VM.create wants, and its hardware.
+_INHERITED = (
+    "user_version",
+    "memory_static_max",
+    "memory_dynamic_max",
+    "memory_dynamic_min",
+    "memory_static_min",
+    "VCPUs_params",
+    "VCPUs_max",
+    "VCPUs_at_startup",
+    "actions_after_shutdown",
+    "actions_after_reboot",
+    "actions_after_crash",
+    "PV_bootloader",
+    "PV_kernel",
+    "PV_ramdisk",
+    "PV_args",
+    "PV_bootloader_args",
+    "PV_legacy_args",
+    "HVM_boot_policy",
+    "HVM_boot_params",
+    "HVM_shadow_multiplier",
+    "platform",
+    "PCI_bus",
+    "recommendations",
+    "hardware_platform_version",
+    "has_vendor_device",
+    "domain_type",
+    "version",
+)
+
+
+def clear(site: Worksite, remains: Remains) -> None:
+    """Delete what an interrupted publication or retirement left. Raises XapiError."""
+    for vm in remains.blueprints:
+        for attachment in vm.attachments:
+            disk = site.pool.disks.get(attachment.vdi)
+            if disk and disk in remains.disks:
+                destroy_disk(site, disk, vm.ref)
+    for disk in remains.disks:
+        with already_gone():
+            _destroy_remains(site, disk)
+    for vm in remains.blueprints:
+        _destroy_blueprint(site, vm)
+
+
+def _destroy_remains(site: Worksite, disk: Disk) -> None:
+    if disk.labels.kind:
+        destroy_disk(site, disk, None)
+        return
+    # An announced snapshot has no labels of its own yet; that it is unattached was just looked at once more.
+    if not site.client.call("VDI.get_VBDs", disk.ref):
+        site.tasks.run("VDI.destroy", disk.ref)
+
+
+def publish(
+    site: Worksite, name: str, number: int, golden: VirtualMachine, root: Disk, boot: Disk, seal: Seal
+) -> str:
+    """Publish `name:number` from a golden VM's root and boot disks; returns the blueprint's reference."""
+    title = f"{name}:{number}"
+    labels = {"master": name, "version": str(number), "master_id": seal.master_id}
+    root_ref = _publish_root(site, title, root, name, labels)
+    boot_ref = _copy(site, f"{title} boot CD", boot, Kind.BOOT, labels)
+    uuids = {
+        "root": _finish_disk(site, root_ref),
+        "boot": _finish_disk(site, boot_ref),
+    }
+    networks = " ".join(site.pool.networks[i.network].uuid for i in golden.interfaces)
+    labels = {**labels, **uuids, "network": seal.network, "networks": networks, "golden_vm": golden.uuid}
+    blueprint = _create_blueprint(site, title, golden, labels)
+    attach_disk(site, blueprint, root_ref, ROOT, "RO", "CD")
+    attach_disk(site, blueprint, boot_ref, BOOT, "RO", "CD")
+    site.client.call("VM.set_blocked_operations", blueprint, dict.fromkeys(_BLOCKED, _BLOCKED_TEXT))
+    uuid = site.client.call("VM.get_uuid", blueprint)
+    site.client.call("VM.add_to_other_config", blueprint, PREFIX + "uuid", uuid)
+    return blueprint
+
+
+def _publish_root(site: Worksite, title: str, root: Disk, name: str, labels: dict[str, str]) -> str:
+    try:
+        return _snapshot(site, f"{title} root", root, name, labels)
+    except ApiFailure as failure:
+        if failure.code not in _NO_SNAPSHOT:
+            raise
+        return _copy(site, f"{title} root", root, Kind.ROOT, labels)
+
+
+def _snapshot(site: Worksite, label: str, disk: Disk, name: str, labels: dict[str, str]) -> str:
+    """Snapshot a disk of the golden VM. VDI.snapshot can set no labels but copies the source's, so it is announced."""
+    key = PREFIX + "publishing"
+    client = site.client
+    now = epoch(client.call("host.get_servertime", next(iter(site.pool.hosts))))
+    client.call("VDI.remove_from_other_config", disk.ref, key)
+    client.call("VDI.add_to_other_config", disk.ref, key, announcement(name, now))
+    try:
+        with site.disk_window(disk.sr):
+            snapshot = site.tasks.run("VDI.snapshot", disk.ref, {})
+        inherited = client.call("VDI.get_other_config", snapshot)
+        foreign = {k: v for k, v in inherited.items() if not k.startswith(PREFIX)}
+        client.call("VDI.set_other_config", snapshot, {**foreign, **other_config(Kind.ROOT, **labels)})
+    finally:
+        client.call("VDI.remove_from_other_config", disk.ref, key)
+    client.call("VDI.set_name_label", snapshot, label)
+    client.call("VDI.set_name_description", snapshot, f"Skinnybox master image {label}: shared by instances, read-only")
+    client.call("VDI.add_tags", snapshot, TAG)
+    return snapshot
+
+
+def _copy(site: Worksite, label: str, disk: Disk, kind: Kind, labels: dict[str, str]) -> str:
+    """Copy a disk in full, into one that bears its labels from the start."""
+    record = {
+        "name_label": label,
+        "name_description": f"Skinnybox master image {label}: shared by instances, read-only",
+        "SR": disk.sr,
+        "virtual_size": str(disk.size),
+        "type": "user",
+        "sharable": False,
+        "read_only": False,
+        "other_config": other_config(kind, **labels),
+        "xenstore_data": {},
+        "sm_config": {},
+        "tags": [TAG],
+    }
+    with site.disk_window(disk.sr):
+        target = site.tasks.run("VDI.create", record)
+        site.tasks.run("VDI.copy", disk.ref, NULL, NULL, target)
+    return target
+
+
+def _finish_disk(site: Worksite, vdi: str) -> str:
+    uuid = site.client.call("VDI.get_uuid", vdi)
+    site.client.call("VDI.add_to_other_config", vdi, PREFIX + "uuid", uuid)
+    return uuid
+
+
+def _create_blueprint(site: Worksite, title: str, golden: VirtualMachine, labels: Mapping[str, str]) -> str:
+    record: dict[str, Any] = {field: golden.record[field] for field in _INHERITED if field in golden.record}
+    # No disk can be booted from: firmware does not see a read-only Disk, so the CD is all there is.
+    record["HVM_boot_params"] = {**golden.record["HVM_boot_params"], "order": "d"}
+    record.update(
+        name_label=title,
+        name_description=f"Skinnybox blueprint of master image {title}",
+        is_a_template=True,
+        affinity=NULL,
+        other_config=other_config(Kind.BLUEPRINT, **labels),
+        xenstore_data={},
+        tags=[TAG],
+    )
+    return site.client.call("VM.create", record)
+
+
+def promote(site: Worksite, blueprint: str, versions: list[MasterVersion]) -> None:
+    """Make a version the one that a pool gets which declares only the name."""
+    now = epoch(site.client.call("host.get_servertime", next(iter(site.pool.hosts))))
+    latest = max((v.promoted_at for v in versions), default=0)
+    key = PREFIX + "promoted"
+    # The highest wins; until the key is back, the version promoted before is the promoted one.
+    site.client.call("VM.remove_from_other_config", blueprint, key)
+    site.client.call("VM.add_to_other_config", blueprint, key, str(max(int(now), latest + 1)))
+
+
+def retire(site: Worksite, version: MasterVersion) -> None:
+    """Delete a version's disks and blueprint. The caller has checked that nothing uses it. Raises XapiError."""
+    blueprint = version.blueprint
+    try:
+        site.client.call("VM.add_to_other_config", blueprint.ref, PREFIX + "retiring", "true")
+    except ApiFailure as failure:
+        if failure.code != "MAP_DUPLICATE_KEY":
+            raise
+    for disk in (version.root, version.boot):
+        if disk is not None:
+            destroy_disk(site, disk, blueprint.ref)
+    _destroy_blueprint(site, blueprint)
+
+
+def _destroy_blueprint(site: Worksite, blueprint: VirtualMachine) -> None:
+    with already_gone():
+        site.client.call("VM.remove_from_blocked_operations", blueprint.ref, "destroy")
+        site.tasks.run("VM.destroy", blueprint.ref)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules and the inventory tell of masters and instances: one vocabulary for all of them. Pure."""
+from __future__ import annotations
+
+from typing import Any
+
+from .instances import Instance
+from .masters import MasterVersion, promoted
+from .records import Disk, HostPool
+
+REPORT_KEY = "vm-data/skinnybox/report"
+
+
+def instance_facts(pool: HostPool, instance: Instance) -> dict[str, Any]:
+    """One instance as plain data."""
+    vm = instance.vm
+    host = pool.hosts.get(vm.host)
+    return {
+        "name": instance.name,
+        "number": instance.number,
+        "pool": instance.pool,
+        "uuid": vm.uuid,
+        "instance": instance.uuid,
+        "master": vm.labels["master"],
+        "version": int(vm.labels["version"]),
+        "power_state": vm.power_state,
+        "host": host.name if host else None,
+        "vcpus": vm.vcpus,
+        "memory": vm.memory,
+        "addresses": list(vm.addresses),
+        "static_addresses": list(instance.addresses),
+        "macs": [interface.mac for interface in vm.interfaces],
+        "ssh_host_key": vm.labels["host_key"],
+        "overlay": disk_facts(pool, instance.overlay),
+        "swap": disk_facts(pool, instance.swap),
+        "report": guest_report(vm.record.get("xenstore_data", {}).get(REPORT_KEY, "")),
+    }
+
+
+def disk_facts(pool: HostPool, disk: Disk | None) -> dict[str, Any] | None:
+    """A disk as plain data; sizes are bytes, ``used`` is what it takes on its SR."""
+    if disk is None:
+        return None
+    return {"uuid": disk.uuid, "size": disk.size, "used": disk.used, "sr": pool.srs[disk.sr].name}
+
+
+def guest_report(text: str) -> dict[str, str]:
+    """What the guest's boot hook reported: ``key=value`` words separated by semicolons. Not to be trusted."""
+    words = (word.partition("=") for word in text.split(";") if "=" in word)
+    return {key.strip(): value.strip() for key, _equals, value in words}
+
+
+def master_facts(pool: HostPool, version: MasterVersion, versions: list[MasterVersion]) -> dict[str, Any]:
+    """One version of a master image as plain data."""
+    current = promoted(versions, version.name)
+    return {
+        "name": version.name,
+        "version": version.number,
+        "master_id": version.master_id,
+        "promoted": current is not None and current.master_id == version.master_id,
+        "blueprint": version.blueprint.uuid,
+        "golden_vm": version.blueprint.labels["golden_vm"],
+        "network": version.network,
+        "root": disk_facts(pool, version.root),
+        "boot": disk_facts(pool, version.boot),
+        "instances": sorted(vm.labels["name"] or vm.name for vm in version.instances),
+    }

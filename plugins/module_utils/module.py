@@ -1,0 +1,120 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only place that knows AnsibleModule: connection options, one way to run, one way to fail."""
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+
+from .apply.ownership import NotOurs
+from .model.records import HostPool
+from .plan.refusal import Refused
+from .seed.tools import ToolError
+from .xapi.client import Client
+from .xapi.errors import XapiError
+from .xapi.read import read_host_pool
+from .xapi.tls import Endpoint, endpoint_url
+
+CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
+    "hostname": {"type": "str", "required": True, "fallback": (env_fallback, ["XENSERVER_HOST"])},
+    "username": {"type": "str", "default": "root", "fallback": (env_fallback, ["XENSERVER_USER"])},
+    "password": {
+        "type": "str",
+        "required": True,
+        "no_log": True,
+        "fallback": (env_fallback, ["XENSERVER_PASSWORD"]),
+    },
+    "validate_certs": {
+        "type": "bool",
+        "default": True,
+        "fallback": (env_fallback, ["XENSERVER_VALIDATE_CERTS"]),
+    },
+    "ca_path": {"type": "path", "fallback": (env_fallback, ["XENSERVER_CA_PATH"])},
+    "fingerprint": {"type": "str", "fallback": (env_fallback, ["XENSERVER_FINGERPRINT"])},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
+def endpoint(options: Mapping[str, Any]) -> Endpoint:
+    """The endpoint that connection options describe. Raises Unreachable for a hostname that is none."""
+    return Endpoint(
+        url=endpoint_url(options["hostname"]),
+        username=options["username"],
+        password=options["password"],
+        validate_certs=options["validate_certs"],
+        ca_path=options.get("ca_path"),
+        fingerprint=options.get("fingerprint"),
+        timeout=float(options.get("timeout") or 60),
+    )
+
+
+class Run:
+    """One run of a module: its options, its client, its result."""
+
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
+        self.params: Mapping[str, Any] = module.params
+        self.check_mode: bool = module.check_mode
+        self.client = client
+        self.warn: Callable[[str], None] = module.warn
+
+    @property
+    def host_pool(self) -> str:
+        """What people call the host pool: its XAPI name, or the address that they gave."""
+        return self.params["hostname"].rpartition("://")[2]
+
+    def read(self) -> HostPool:
+        """Read the whole host pool anew."""
+        return read_host_pool(self.client)
+
+
+class Failed(Exception):
+    """The work was done as far as it went and not all of it succeeded; ``result`` goes to the user."""
+
+    def __init__(self, msg: str, **result: Any) -> None:
+        super().__init__(msg)
+        self.result = result
+
+
+def run_module(
+    work: Callable[[Run], dict[str, Any]],
+    options: Mapping[str, Any],
+    read_only: bool = False,
+    check: Callable[[Mapping[str, Any]], object] | None = None,
+    **specification: Any,
+) -> None:
+    """Run a module: ``work`` gets a :class:`Run` with an open session and returns the result.
+
+    ``check`` looks at the options before anybody is called, and raises Refused.
+
+    In check mode and for ``read_only`` modules the session refuses every call that writes.
+    """
+    module = AnsibleModule(
+        argument_spec={**CONNECTION_OPTIONS, **options}, supports_check_mode=True, **specification
+    )
+    try:
+        if check:
+            check(module.params)
+        with Client(endpoint(module.params), read_only=read_only or module.check_mode) as client:
+            result = work(Run(module, client))
+    except Failed as failure:
+        module.fail_json(msg=str(failure), **failure.result)
+    except (Refused, NotOurs, ToolError, XapiError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    else:
+        module.exit_json(**{"changed": False, **result})
+
+
+def query(expression: str | None, data: Any) -> Any:
+    """Apply a JMESPath expression to a result. Raises Refused when it is malformed or jmespath is missing."""
+    if expression is None:
+        return None
+    try:
+        import jmespath
+    except ImportError:
+        raise Refused(missing_required_lib("jmespath", reason="for option query")) from None
+    try:
+        return jmespath.search(expression, data)
+    except jmespath.exceptions.JMESPathError as problem:
+        raise Refused(f"query: {expression!r} is no JMESPath expression: {problem}") from None

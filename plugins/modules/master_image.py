@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: master_image
+short_description: Publish, promote and retire versions of master images
+version_added: 0.1.0
+author: Skinnybox contributors (@skinnybox)
+description:
+  - A master image version is one read-only root disk, one boot CD and a blueprint from which instances are cloned.
+    It is immutable once published.
+  - It is published from a golden VM, an ordinary VM that was prepared with the roles
+    P(skinnybox.xenserver.overlayroot#role) and P(skinnybox.xenserver.seal#role) and shut down. The golden VM is only
+    read, and may be booted, patched and sealed again for the next version.
+extends_documentation_fragment:
+  - skinnybox.xenserver.connection
+  - skinnybox.xenserver.attributes
+options:
+  name:
+    description: Name of the master image.
+    type: str
+    required: true
+  state:
+    description:
+      - V(published) makes a new version from O(golden_vm), unless its sealed state is published already.
+      - V(promoted) makes O(version) (default the newest) the one that VM pools get which declare only the name.
+      - V(retired) deletes O(version); refused while anything uses it.
+    type: str
+    choices: [published, promoted, retired]
+    default: published
+  golden_vm:
+    description: Name or uuid of the golden VM. Required with O(state=published).
+    type: str
+  version:
+    description: Number of the version. Required with O(state=retired).
+    type: int
+  promote:
+    description:
+      - With O(state=published), whether the version is promoted at once.
+      - By default only the first version of a master image is, so that later ones can be tried first.
+    type: bool
+  keep:
+    description: With O(state=published), retire versions beyond the newest so many that nothing uses.
+    type: int
+seealso:
+  - module: skinnybox.xenserver.master_image_info
+  - module: skinnybox.xenserver.vm_pool
+"""
+
+EXAMPLES = r"""
+- name: Publish what is on the golden VM
+  skinnybox.xenserver.master_image:
+    hostname: xen1.example.com
+    password: "{{ vault_xenserver_password }}"
+    name: noble
+    golden_vm: noble-golden
+    keep: 3
+
+- name: New instances are made from version 8 from now on
+  skinnybox.xenserver.master_image:
+    hostname: xen1.example.com
+    password: "{{ vault_xenserver_password }}"
+    name: noble
+    state: promoted
+    version: 8
+"""
+
+RETURN = r"""
+master_image:
+  description: The version, as M(skinnybox.xenserver.master_image_info) returns it; empty when it is not there.
+  returned: always
+  type: dict
+plan_text:
+  description: What was to be done, for people.
+  returned: always
+  type: list
+  elements: str
+  sample: ["noble:8 published from VM noble-golden", "noble:4 retired"]
+"""
+
+from typing import Any, Mapping
+
+from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.golden import inspect_golden_vm
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import locked
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.publish import (
+    clear,
+    promote,
+    publish,
+    retire,
+)
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.worksite import worksite
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import master_facts
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.masters import (
+    MasterVersion,
+    master_versions,
+)
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import HostPool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import master as plan
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName, parse_master
+
+OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["published", "promoted", "retired"], "default": "published"},
+    "golden_vm": {"type": "str"},
+    "version": {"type": "int"},
+    "promote": {"type": "bool"},
+    "keep": {"type": "int"},
+}
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Refuse what is wrong in itself. Raises Refused."""
+    if parse_master(params["name"]).number is not None:
+        raise Refused(f"name: {params['name']!r} must not hold a version; there is option version for it.")
+    if params["keep"] is not None and params["keep"] < 1:
+        raise Refused(f"keep: {params['keep']} is not possible; at least one version must stay.")
+
+
+def bring_about(run: module.Run) -> dict:
+    """Publish, promote or retire."""
+    states = {"published": bring_published, "promoted": bring_promoted, "retired": bring_retired}
+    return states[run.params["state"]](run)
+
+
+def bring_published(run: module.Run) -> dict:
+    """A version of the golden VM's sealed state."""
+    name, pool = run.params["name"], run.read()
+    golden = plan.find_golden_vm(pool, run.params["golden_vm"])
+    root, boot, seal = inspect_golden_vm(run.client, pool, golden)
+    version = plan.published_from(pool, name, seal.master_id)
+    lines = [str(line) for line in plan.clearing_lines(pool, name)]
+    number = version.number if version else plan.next_number(pool, name)
+    if version is None:
+        lines.append(f"{name}:{number} published from VM {golden.name} ({golden.uuid})")
+    if promotes := plan.is_to_be_promoted(pool, name, version, run.params["promote"]):
+        lines.append(f"{name}:{number} promoted")
+    surplus = plan.superfluous(pool, name, run.params["keep"], version is None, promotes, number)
+    lines += [f"{old.title} retired" for old in surplus]
+    if lines and not run.check_mode:
+        with locked(run.client, pool, f"master image {name}"), worksite(run.client, pool) as site:
+            clear(site, plan.remains(pool, name))
+            blueprint = version.blueprint.ref if version else publish(site, name, number, golden, root, boot, seal)
+            if promotes:
+                promote(site, blueprint, master_versions(pool))
+            for old in surplus:
+                retire(site, old)
+        pool = run.read()
+    return report(pool, name, number, lines)
+
+
+def bring_promoted(run: module.Run) -> dict:
+    """A version as the one that VM pools get by the name alone."""
+    name, pool = run.params["name"], run.read()
+    version = plan.find_version(pool, name, run.params["version"])
+    lines = [] if plan.is_promoted(pool, version) else [f"{version.title} promoted"]
+    if lines and not run.check_mode:
+        with locked(run.client, pool, f"master image {name}"), worksite(run.client, pool) as site:
+            promote(site, version.blueprint.ref, master_versions(pool))
+        pool = run.read()
+    return report(pool, name, version.number, lines)
+
+
+def bring_retired(run: module.Run) -> dict:
+    """A version gone, with what an interrupted run left."""
+    name, number, pool = run.params["name"], run.params["version"], run.read()
+    version = plan.find_retirable(pool, MasterName(name, number))
+    lines = [str(line) for line in plan.clearing_lines(pool, name)]
+    if version:
+        lines.append(f"{version.title} retired")
+    if lines and not run.check_mode:
+        with locked(run.client, pool, f"master image {name}"), worksite(run.client, pool) as site:
+            clear(site, plan.remains(pool, name))
+            if version:
+                retire(site, version)
+        pool = run.read()
+    return report(pool, name, number, lines)
+
+
+def report(pool: HostPool, name: str, number: int, lines: list[str]) -> dict:
+    """The module's result."""
+    versions = master_versions(pool)
+    found: MasterVersion | None = next((v for v in versions if (v.name, v.number) == (name, number)), None)
+    result = {
+        "changed": bool(lines),
+        "plan_text": lines,
+        "master_image": master_facts(pool, found, versions) if found else {},
+    }
+    if lines:
+        result["diff"] = {"prepared": "\n".join(lines) + "\n"}
+    return result
+
+
+def main() -> None:
+    module.run_module(
+        bring_about,
+        OPTIONS,
+        check=check,
+        required_if=[("state", "published", ["golden_vm"]), ("state", "retired", ["version"])],
+    )
+
+
+if __name__ == "__main__":
+    main()
