@@ -32,7 +32,7 @@ class SealedRoot:
 
 @dataclasses.dataclass(frozen=True)
 class Seal:
-    """What the golden VM said about itself when it was sealed; ``sealed_at`` is epoch seconds of its clock."""
+    """What the golden VM said about itself when it was sealed; ``sealed_at``: epoch seconds of its clock."""
 
     master_id: str
     sealed_at: int

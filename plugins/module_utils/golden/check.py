@@ -16,26 +16,20 @@ def refusals(seal: Seal | None, superblock: Superblock | None) -> list[str]:
     ``superblock`` is what was found at the seal's ``root.partition_start`` on the root disk.
     """
     if seal is None:
-        return [
-            "It is not sealed: none of its disks holds a boot CD. Run role skinnybox.xenserver.seal in it."
-        ]
+        return ["It is not sealed: none of its disks holds a boot CD. Run role skinnybox.xenserver.seal in it."]
     if seal.root.fstype != "ext4":
         return [f"Its root file system is {seal.root.fstype}; only ext4 can be published."]
     if superblock is None:
         return [f"Its root disk has no ext4 at byte {seal.root.partition_start}, where it was sealed."]
     if superblock.uuid != seal.root.uuid:
-        return [
-            f"Its root file system is {superblock.uuid}, but its boot CD belongs to {seal.root.uuid}. Seal it again."
-        ]
+        return [f"Its root file system is {superblock.uuid}, not the {seal.root.uuid} of its boot CD. Seal it again."]
     return [*_unclean(superblock), *_changed(seal, superblock)]
 
 
 def _unclean(superblock: Superblock) -> list[str]:
     # An unclean ext4 cannot be mounted from a read-only disk: its journal would have to be replayed first.
     if superblock.needs_recovery:
-        return [
-            "Its root file system was not unmounted: its journal needs recovery. Start it and seal it again."
-        ]
+        return ["Its root file system was not unmounted: its journal needs recovery. Start it and seal it again."]
     if not superblock.clean:
         return ["Its root file system is not clean. Start it, let e2fsck repair it, and seal it again."]
     return []

@@ -25,7 +25,7 @@ _INCOMPAT_RECOVER = 0x4
 
 @dataclasses.dataclass(frozen=True)
 class Superblock:
-    """``clean``: unmounted and without known errors. Times are epoch seconds of the clock of its last user."""
+    """``clean``: unmounted and without known errors. Times are epoch seconds by its last user's clock."""
 
     uuid: str
     clean: bool
@@ -39,13 +39,13 @@ def read_superblock(reader: Reader, start: int) -> Superblock | None:
     data = reader.read(start + _OFFSET, _SIZE)
     if len(data) < _SIZE or struct.unpack_from("<H", data, 0x38)[0] != _MAGIC:
         return None
-    mounted_low, written_low = struct.unpack_from("<II", data, 0x2C)
+    mounted_at, written_at = struct.unpack_from("<II", data, 0x2C)
     (state,) = struct.unpack_from("<H", data, 0x3A)
     (incompatible,) = struct.unpack_from("<I", data, 0x60)
     return Superblock(
         uuid=str(uuid.UUID(bytes=data[0x68:0x78])),
         clean=state & (_STATE_CLEAN | _STATE_ERRORS) == _STATE_CLEAN,
         needs_recovery=bool(incompatible & _INCOMPAT_RECOVER),
-        mounted_at=mounted_low | data[0x275] << 32,
-        written_at=written_low | data[0x274] << 32,
+        mounted_at=mounted_at,
+        written_at=written_at,
     )

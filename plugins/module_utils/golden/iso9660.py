@@ -50,11 +50,9 @@ def read_volume(reader: Reader) -> Volume | None:
 
 
 def find_file(reader: Reader, volume: Volume, name: str) -> DirectoryEntry | None:
-    """Return the root directory's file of this name, in any case; raises NotGoldenError for a damaged directory."""
+    """Return the root directory's file of this name in any case; NotGoldenError for a damaged one."""
     if not 0 < volume.root_length <= _LARGEST_DIRECTORY:
-        raise NotGoldenError(
-            f"The root directory of CD {volume.identifier} is damaged: {volume.root_length} bytes long."
-        )
+        raise NotGoldenError(f"The root directory of CD {volume.identifier} is damaged.")
     directory = reader.read(volume.root_offset, volume.root_length)
     for entry in _entries(directory):
         if entry.name.lower() == name.lower():
@@ -79,7 +77,7 @@ def _entries(directory: bytes) -> typing.Iterator[DirectoryEntry]:
 
 
 def _extent(record: bytes) -> tuple[int, int]:
-    """Return first sector and length in bytes of a directory record's file (both are stored in both byte orders)."""
+    """Return first sector and length in bytes of a record's file; each is stored in both byte orders."""
     return struct.unpack_from("<I", record, 2)[0], struct.unpack_from("<I", record, 10)[0]
 
 

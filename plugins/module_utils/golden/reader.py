@@ -13,7 +13,7 @@ class Reader(typing.Protocol):
     """A disk that is read forwards, as a stream allows it; offsets and lengths are bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes at ``offset``, which is never before the end of the last read; short at the disk's end."""
+        """Return bytes from ``offset``, never before the end of the last read; fewer at the disk's end."""
 
 
 class NotGoldenError(ValueError):

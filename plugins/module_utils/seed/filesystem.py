@@ -92,9 +92,7 @@ def make_filesystem(image: pathlib.Path, size: int, disk: str, scratch: pathlib.
     )
 
 
-def write_layers(
-    image: pathlib.Path, stamp: bytes, layers: typing.Mapping[str, Layer], scratch: pathlib.Path
-) -> None:
+def write_layers(image: pathlib.Path, stamp: bytes, layers: typing.Mapping[str, Layer], scratch: pathlib.Path) -> None:
     """Write the stamp and the layers (name of the top directory -> layer) into a new file system.
 
     ``debugfs`` does it without a mount and without root, and unlike ``mke2fs -d`` takes neither owners nor
@@ -182,7 +180,7 @@ def _journal_location(size: int) -> int:
     The seed's files then fit between the two, and a seeded disk touches two SR blocks: superblock and inodes,
     files and the journal's head.
     """
-    groups = -(-size // (_BLOCK * _BLOCKS_PER_GROUP))
+    groups = -(-(size // _BLOCK) // _BLOCKS_PER_GROUP)
     descriptors = -(-groups * _GROUP_DESCRIPTOR_SIZE // _BLOCK)
     inodes = _BLOCKS_PER_GROUP * _BLOCK // _INODE_RATIO * _INODE_SIZE // _BLOCK
     metadata = 1 + descriptors + groups * (2 + inodes)
