@@ -85,7 +85,8 @@ class _NotStarted(XapiError):
 
 
 def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
-    assert plan_.spec is not None
+    if plan_.spec is None:
+        raise ValueError("a plan that creates instances needs the declaration of their VM pool")
     vm = make_instance(site, plan_.spec, action)
     if action.start:
         try:

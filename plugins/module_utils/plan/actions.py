@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
 
 from ..model.instances import Instance, Leftover
 from ..model.masters import MasterVersion
@@ -176,7 +176,7 @@ class Attention:
         return self.note
 
 
-Action = Tidy | Create | Reattach | Start | Stop | Remove | RemoveOverlay | Attention
+Action = Union[Tidy, Create, Reattach, Start, Stop, Remove, RemoveOverlay, Attention]
 
 
 @dataclass(frozen=True)

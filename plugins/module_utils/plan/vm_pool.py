@@ -47,7 +47,7 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan
     missing = spec.size - len(kept)
     unfinished = leftovers(pool, spec.name)
     orphaned = orphans(pool, spec.name)
-    revivable = [disk for disk in orphaned if _version_of(pool, disk)][:missing]
+    revivable = [(disk, version) for disk in orphaned if (version := _version_of(pool, disk))][:missing]
 
     actions: list[Action] = [Tidy(leftover) for leftover in unfinished]
     actions += [Remove(i, "its removal was interrupted") for i in everything if i.is_being_removed]
@@ -56,13 +56,14 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan
     used = {i.number for i in everything} | {int(disk.labels["number"]) for disk in orphaned}
     fresh = itertools.islice(free_numbers(used), missing - len(revivable))
     creations = [_create(spec, master, sr, networks, number) for number in fresh]
-    creations += [_revive(spec, pool, networks, disk) for disk in revivable]
+    creations += [_revive(spec, version, pool.srs[disk.sr], networks, disk) for disk, version in revivable]
     creations.sort(key=lambda create: create.number)
     _check_names(pool, spec, creations, {leftover.vm for leftover in unfinished})
     _check_addresses(pool, creations)
     _check_space(sr, creations)
     actions += creations
-    actions += [_unused_overlay(disk) for disk in orphaned if disk not in revivable]
+    revived = [disk for disk, _version in revivable]
+    actions += [_unused_overlay(disk) for disk in orphaned if disk not in revived]
     return VmPoolPlan(host_pool, spec.name, len(present), spec, master, tuple(actions))
 
 
@@ -83,7 +84,8 @@ def plan_removal(name: str, names: Sequence[str], pool: HostPool, host_pool: str
 
 
 def _overlay_sr(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> StorageRepository:
-    assert master.root is not None
+    if master.root is None:
+        raise Refused(f"Master image {master.title} has lost its root disk.")
     root_sr = pool.srs[master.root.sr]
     sr = root_sr if spec.overlay_sr is None else find_sr(pool, spec.overlay_sr)
     if not sr.attached_hosts:
@@ -161,12 +163,14 @@ def _create(
 
 
 def _revive(
-    spec: VmPoolSpec, pool: HostPool, networks: list[tuple[Network, NetworkSpec]], overlay: Disk
+    spec: VmPoolSpec,
+    version: MasterVersion,
+    sr: StorageRepository,
+    networks: list[tuple[Network, NetworkSpec]],
+    overlay: Disk,
 ) -> Create:
     """A VM around an overlay that lost its own: on the overlay's master version, where its layer is."""
-    version = _version_of(pool, overlay)
-    assert version is not None
-    create = _create(spec, version, pool.srs[overlay.sr], networks, int(overlay.labels["number"]))
+    create = _create(spec, version, sr, networks, int(overlay.labels["number"]))
     return replace(create, name=overlay.labels["name"], overlay_size=overlay.size, kept_overlay=overlay)
 
 

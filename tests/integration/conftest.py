@@ -1,0 +1,26 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.golden import Golden, make_golden
+from tests.support.lab import Lab, start_lab, stop_lab
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """A fresh lab without guests."""
+    lab = start_lab()
+    yield lab
+    stop_lab(lab)
+
+
+@pytest.fixture
+def golden(lab: Lab) -> Golden:
+    """A sealed, halted golden VM called noble-golden."""
+    return make_golden(lab)

@@ -1,0 +1,159 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Golden VMs without an operating system: disks that look sealed to the controller, for labs without guests."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import tempfile
+import urllib.parse
+import urllib.request
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from .lab import ROOT, Lab
+
+MIB = 1 << 20
+ROOT_START = 1 * MIB
+ROOT_SIZE = 32 * MIB
+BOOT_CD = ROOT / "tests" / "unit" / "data" / "boot-cd-rock-ridge.iso.gz"
+
+
+@dataclass
+class Golden:
+    """A golden VM in a lab, by references."""
+
+    name: str
+    vm: str
+    root: str
+    boot: str
+    master_id: str
+
+
+def root_disk(filesystem: str, *, debugfs: str = "") -> bytes:
+    """A disk with an ext4 at ROOT_START; `debugfs` commands may spoil its superblock."""
+    with tempfile.TemporaryDirectory() as directory:
+        image = Path(directory, "root.ext4")
+        with image.open("wb") as file:
+            file.truncate(ROOT_SIZE - ROOT_START)
+        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-U", filesystem, str(image)], check=True)
+        if debugfs:
+            subprocess.run(
+                ["/sbin/debugfs", "-w", "-R", debugfs, str(image)], check=True, capture_output=True
+            )
+        return bytes(ROOT_START) + image.read_bytes()
+
+
+def boot_disk(master_id: str, filesystem: str, network: str = "netplan") -> bytes:
+    """A boot CD with a seal of that master id, made of the stored one: the seal is replaced in place."""
+    content = gzip.decompress(BOOT_CD.read_bytes())
+    start = content.index(b'{"format":1')
+    end = content.index(b"\n", start)
+    seal = json.loads(content[start:end])
+    seal.update(master_id=master_id, network=network, sealed_at=4102444800)
+    seal["root"].update(uuid=filesystem, partition_start=ROOT_START)
+    data = json.dumps(seal, separators=(",", ":")).encode()
+    return content[:start] + data.ljust(end - start) + content[end:]
+
+
+def make_golden(
+    lab: Lab,
+    name: str = "noble-golden",
+    *,
+    sealed: bool = True,
+    debugfs: str = "",
+    other_root: bool = False,
+    nics: int = 1,
+) -> Golden:
+    """Make a halted golden VM as an administrator would: from a template, with disks imported over HTTP."""
+    xapi = lab.xapi
+    filesystem, master_id = str(uuid.uuid4()), str(uuid.uuid4())
+    template = xapi.VM.get_by_name_label("Other install media")[0]
+    vm = xapi.VM.clone(template, name)
+    xapi.VM.provision(vm)
+    on_disk = str(uuid.uuid4()) if other_root else filesystem
+    root = import_disk(lab, f"{name} root", root_disk(on_disk, debugfs=debugfs))
+    content = boot_disk(master_id, filesystem) if sealed else bytes(64 * MIB)
+    boot = import_disk(lab, f"{name} boot", content, size=64 * MIB)
+    attach(lab, vm, root, "0")
+    attach(lab, vm, boot, "1")
+    network = xapi.pool.get_all() and management_network(lab)
+    for device in range(nics):
+        add_nic(lab, vm, network, str(device))
+    return Golden(name, vm, root, boot, master_id)
+
+
+def management_network(lab: Lab) -> str:
+    """The network of the hosts' management interface."""
+    pif = next(r for r in lab.xapi.PIF.get_all_records().values() if r["management"])
+    return pif["network"]
+
+
+def import_disk(lab: Lab, name: str, content: bytes, size: int | None = None, sr: str | None = None) -> str:
+    """Make a VDI and fill it by a raw import, as `xe vdi-import` does."""
+    xapi = lab.xapi
+    pool = next(iter(xapi.pool.get_all_records().values()))
+    vdi = xapi.VDI.create(
+        {
+            "name_label": name,
+            "SR": sr or pool["default_SR"],
+            "virtual_size": str(max(size or 0, len(content))),
+            "type": "user",
+            "sharable": False,
+            "read_only": False,
+            "other_config": {},
+        }
+    )
+    task = xapi.task.create("import", "")
+    query = urllib.parse.urlencode({"session_id": lab.session.handle, "task_id": task, "vdi": vdi, "format": "raw"})
+    request = urllib.request.Request(f"{lab.url}/import_raw_vdi?{query}", data=content, method="PUT")
+    with urllib.request.urlopen(request, timeout=60):
+        pass
+    token = ""
+    while True:
+        batch = xapi.event.__getattr__("from")([f"task/{task}"], token, 10.0)
+        token = batch["token"]
+        states = [event["snapshot"]["status"] for event in batch["events"]]
+        if states and states[-1] != "pending":
+            assert states[-1] == "success", batch["events"][-1]["snapshot"]["error_info"]
+            xapi.task.destroy(task)
+            return vdi
+
+
+def attach(lab: Lab, vm: str, vdi: str, position: str, mode: str = "RW") -> str:
+    """Attach a disk to a halted VM."""
+    return lab.xapi.VBD.create(
+        {
+            "VM": vm,
+            "VDI": vdi,
+            "userdevice": position,
+            "bootable": position == "0",
+            "mode": mode,
+            "type": "Disk",
+            "empty": False,
+            "other_config": {},
+            "qos_algorithm_type": "",
+            "qos_algorithm_params": {},
+        }
+    )
+
+
+def add_nic(lab: Lab, vm: str, network: str, device: str) -> str:
+    """Give a VM a NIC."""
+    return lab.xapi.VIF.create(
+        {
+            "device": device,
+            "network": network,
+            "VM": vm,
+            "MAC": "",
+            "MTU": "1500",
+            "other_config": {},
+            "qos_algorithm_type": "",
+            "qos_algorithm_params": {},
+        }
+    )

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A lab in a process of its own, as a test uses it: its address, its call log, its faults, a plain XAPI client."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import XenAPI
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "laboratory"
+
+
+@dataclass
+class Lab:
+    """A running lab. The session is the XenAPI SDK's own: a client that has never heard of Skinnybox."""
+
+    url: str
+    process: subprocess.Popen[str]
+    session: Any = None
+
+    @property
+    def xapi(self) -> Any:
+        """Calls without a session argument, logged in as root."""
+        if self.session is None:
+            self.session = XenAPI.Session(self.url)
+            self.session.xenapi.login_with_password("root", PASSWORD, "1.0", "tests")
+        return self.session.xenapi
+
+    def calls(self) -> dict[str, Any]:
+        """Counts and log of the calls since the last reset; the tests' own ones among them."""
+        return self._control("GET", "calls")
+
+    def writes(self) -> list[str]:
+        """Methods of the writing calls since the last reset, in order."""
+        return [entry["method"] for entry in self.calls()["log"] if entry["write"]]
+
+    def reset_calls(self) -> None:
+        """Begin to count anew."""
+        self._control("DELETE", "calls")
+
+    def fault(self, **fault: Any) -> None:
+        """Make a later call fail, see lab/control.py."""
+        self._control("POST", "faults", fault)
+
+    def clear_faults(self) -> None:
+        """No faults any more."""
+        self._control("DELETE", "faults")
+
+    def _control(self, verb: str, what: str, body: Any = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.url}/lab/{what}", data=data, method=verb, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else {}
+
+
+def start_lab(*arguments: str) -> Lab:
+    """Start a fresh lab in memory and wait until it answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab", "serve", "--port", "0", "--without-guests", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "LAB_PASSWORD": PASSWORD},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("READY "), f"the lab did not start: {line!r}"
+    return Lab(line.split()[1], process)
+
+
+def stop_lab(lab: Lab) -> None:
+    """End the lab's process."""
+    lab.process.terminate()
+    lab.process.wait(timeout=20)
