@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -66,6 +67,8 @@ class Control:
     def __init__(self) -> None:
         self.calls: list[Logged] = []
         self.faults: list[Fault] = []
+        #: told to end the lab, with or without mercy for its guests
+        self.on_stop: Callable[[bool], None] = lambda destroy: None
 
     def log(self, method: str, originator: str, write: bool) -> Logged:
         entry = Logged(method, time.time(), originator, write)
@@ -91,12 +94,20 @@ class Control:
     def add_routes(self, application: web.Application) -> None:
         application.router.add_get("/lab/calls", self._get_calls)
         application.router.add_delete("/lab/calls", self._delete_calls)
+        application.router.add_post("/lab/stop", self._stop)
         application.router.add_get("/lab/faults", self._get_faults)
         application.router.add_post("/lab/faults", self._post_fault)
         application.router.add_delete("/lab/faults", self._delete_faults)
 
     async def _get_calls(self, request: web.Request) -> web.Response:
-        return web.json_response(self.summary())
+        summary = self.summary()
+        if request.query.get("log") == "0":
+            del summary["log"]
+        return web.json_response(summary)
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        self.on_stop(bool((await request.json()).get("destroy")))
+        return web.json_response({})
 
     async def _delete_calls(self, request: web.Request) -> web.Response:
         self.calls.clear()

@@ -222,8 +222,7 @@ class Database:
         return {
             "generation": self.generation,
             "tables": {
-                cls: {ref: record.fields for ref, record in table.records.items()}
-                for cls, table in self.tables.items()
+                cls: {ref: record.fields for ref, record in table.records.items()} for cls, table in self.tables.items()
             },
         }
 

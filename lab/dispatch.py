@@ -104,7 +104,7 @@ class Dispatcher:
 
 def in_background(world: World, work: Awaitable[None]) -> None:
     """Run something that nobody waits for, and keep it until it ends."""
-    task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task: asyncio.Task[None] = asyncio.ensure_future(work)
     world.work.add(task)
     task.add_done_callback(world.work.discard)
 

@@ -49,7 +49,7 @@ class Subscription:
     ref: str = ""
 
     def wants(self, cls: str) -> bool:
-        return not self.ref and self.cls == "*" or self.cls == cls.lower()
+        return (not self.ref and self.cls == "*") or self.cls == cls.lower()
 
 
 def parse_token(token: str) -> int:

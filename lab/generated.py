@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from lab import queries
@@ -40,7 +41,7 @@ def inner_name(cls: str, name: str) -> str:
 def handler(message: Message) -> Handler | None:
     """What answers a generated call; None when the message is a custom one."""
     cls, name = message.cls, message.name
-    makers = {
+    makers: dict[str, Callable[[], Handler]] = {
         "field-getter": lambda: _getter(cls, name.removeprefix("get_")),
         "field-setter": lambda: _setter(cls, name.removeprefix("set_")),
         "field-add": lambda: _adder(cls, name),

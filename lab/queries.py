@@ -39,7 +39,7 @@ class Parser:
         while text[position:].strip():
             match = TOKEN.match(text, position)
             if not match:
-                raise internal(f"Db_filter.Expression_error(\"{text}\", Failure(\"lexing: empty token\"))")
+                raise internal(f'Db_filter.Expression_error("{text}", Failure("lexing: empty token"))')
             word, double, single = match.groups()
             tokens.append(("word", word) if word else ("text", double if double is not None else single))
             position = match.end()

@@ -55,6 +55,7 @@ class Server:
         self.control.add_routes(application)
         application.router.add_put("/import_raw_vdi", self._import)
         application.router.add_get("/export_raw_vdi", self._export)
+        application.router.add_get("/lab/guests", self._guests)
         application.router.add_get("/", self._welcome)
         application.router.add_post("/jsonrpc", self._jsonrpc)
         application.router.add_post("/{path:.*}", self._xmlrpc)
@@ -63,6 +64,24 @@ class Server:
 
     async def _welcome(self, request: web.Request) -> web.Response:
         return page(200, "This is a laboratory that speaks XAPI.")
+
+    async def _guests(self, request: web.Request) -> web.Response:
+        """The VMs of the lab as a person wants to see them; part of the lab's own channel."""
+        database = self.world.database
+        found = []
+        for vm in database.all("VM"):
+            if vm["is_a_template"] or vm["is_control_domain"]:
+                continue
+            metrics = database.find("VM_guest_metrics", vm["guest_metrics"])
+            guest = {
+                "name": vm["name_label"],
+                "uuid": vm["uuid"],
+                "power_state": vm["power_state"],
+                "address": metrics["networks"].get("0/ip", "") if metrics else "",
+                "console": self.world.hypervisor.console(vm["uuid"]),
+            }
+            found.append(guest)
+        return web.json_response(found)
 
     async def _not_found(self, request: web.Request) -> web.Response:
         return page(404, "Not found")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 from dataclasses import dataclass, field
 
@@ -29,6 +30,10 @@ class Lab:
     server: Server
     runner: web.AppRunner
     urls: list[str] = field(default_factory=list)
+    #: what is to happen when it stops: guests are shut down, or destroyed
+    stop_guests: bool = False
+    destroy: bool = False
+    _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self, address: str, port: int, context: ssl.SSLContext | None = None) -> str:
         """Serve on one more port (0 picks one); the URL. Raises OSError when the port is taken."""
@@ -40,6 +45,18 @@ class Lab:
         self.urls.append(url)
         return url
 
+    async def until_stopped(self) -> None:
+        """Wait for SIGINT, SIGTERM, or a request to stop. After a signal guests go on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopped.set)
+        await self._stopped.wait()
+
+    def stop(self, destroy: bool) -> None:
+        """End the server and its guests."""
+        self.stop_guests, self.destroy = True, destroy
+        self._stopped.set()
+
     async def close(self, destroy_guests: bool) -> None:
         """Stop serving, end background work, let go of guests and disks."""
         await self.runner.cleanup()
@@ -50,7 +67,9 @@ class Lab:
         await self.world.disks.close()
 
 
-async def open_lab(settings: Settings, disks: Disks, hypervisor: Hypervisor, stored: dict[str, object] | None = None) -> Lab:
+async def open_lab(
+    settings: Settings, disks: Disks, hypervisor: Hypervisor, stored: dict[str, object] | None = None
+) -> Lab:
     """A lab with what was stored of it, or a fresh one."""
     known = schema.load()
     world = World(known, Database(known), disks, hypervisor, settings)
@@ -63,7 +82,9 @@ async def open_lab(settings: Settings, disks: Disks, hypervisor: Hypervisor, sto
     server = Server(world)
     runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=3600, shutdown_timeout=1)
     await runner.setup()
-    return Lab(world, server, runner)
+    lab = Lab(world, server, runner)
+    server.control.on_stop = lab.stop
+    return lab
 
 
 async def adopt_guests(world: World) -> None:

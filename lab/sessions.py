@@ -18,14 +18,15 @@ INACTIVITY = 86400
 ACTIVITY_GRAIN = 600
 #: Sessions with one originator; the least recently used beyond it go.
 PER_ORIGINATOR = 500
+WRONG_PASSWORD = "Authentication failure"
+UNKNOWN_USER = "User not known to the underlying authentication module"
 
 
 async def login(world: World, user: str, password: str, originator: str) -> str:
     """A new session. Raises SESSION_AUTHENTICATION_FAILED, after a delay."""
     if user != "root" or password != world.settings.password:
         await asyncio.sleep(world.settings.login_delay)
-        reason = "Authentication failure" if user == "root" else "User not known to the underlying authentication module"
-        raise Failure("SESSION_AUTHENTICATION_FAILED", user, reason)
+        raise Failure("SESSION_AUTHENTICATION_FAILED", user, WRONG_PASSWORD if user == "root" else UNKNOWN_USER)
     session = open_session(world, user, originator)
     _limit(world, originator)
     return session

@@ -48,14 +48,21 @@ async def furnish(world: World) -> None:
     _repository(world, host, "Shared storage", "nfs", 200 * GIB, shared=True)
     isos = _repository(world, host, "ISO images", "iso", 10 * GIB, shared=True)
     tools = _repository(world, host, "XenServer Tools", "iso", 0, shared=True)
-    world.database.set("SR", tools, is_tools_sr=True, other_config={"xensource_internal": "true", "xenserver_tools_sr": "true"})
+    world.database.set(
+        "SR", tools, is_tools_sr=True, other_config={"xensource_internal": "true", "xenserver_tools_sr": "true"}
+    )
     for name in ("blank-1.iso", "blank-2.iso"):
         await _iso(call, isos, name)
     await _iso(call, tools, "guest-tools.iso", is_tools_iso=True)
     world.database.set("pool", pool, default_SR=local, suspend_image_SR=local, crash_dump_SR=local)
     _networks(world, host)
     _control_domain(world, host)
-    for name in ("Other install media", "Debian Bookworm 12", "Ubuntu Jammy Jellyfish 22.04", "Ubuntu Noble Numbat 24.04"):
+    for name in (
+        "Other install media",
+        "Debian Bookworm 12",
+        "Ubuntu Jammy Jellyfish 22.04",
+        "Ubuntu Noble Numbat 24.04",
+    ):
         _template(world, name)
     vm_memory.update_host(world, host)
     world.settle()
@@ -192,5 +199,3 @@ def _template(world: World, name: str) -> None:
     vm = world.database.create("VM", fields)
     world.database.set("VM", vm, metrics=world.database.create("VM_metrics", {"last_updated": now()}))
     world.refresh("VM", vm)
-
-

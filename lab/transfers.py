@@ -207,5 +207,3 @@ async def export_raw_vdi(world: World, request: web.Request) -> web.StreamRespon
     finally:
         transfer.close()
     return response
-
-

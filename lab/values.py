@@ -33,9 +33,7 @@ def format_time(seconds: float) -> str:
 
 def parse_time(text: str) -> float:
     """Epoch seconds of an ISO 8601 text with or without dashes and zone (UTC is taken then)."""
-    match = re.fullmatch(
-        r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?(?:Z|([+-])(\d\d):?(\d\d))?", text
-    )
+    match = re.fullmatch(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?(?:Z|([+-])(\d\d):?(\d\d))?", text)
     if not match:
         raise ValueError(text)
     *numbers, sign, hours, minutes = match.groups()
@@ -220,4 +218,3 @@ def check_kept(kind: Type, value: Any) -> Any:
     if kind.kind == "float":
         return float(value)
     return copied(value)
-

@@ -35,7 +35,9 @@ def _members(call: Call, appliance: str) -> list[Record]:
     return sorted(members, key=lambda vm: vm["order"])
 
 
-async def _for_each(call: Call, appliance: str, name: str, members: list[Record], action: Callable[[str], Awaitable[None]]) -> None:
+async def _for_each(
+    call: Call, appliance: str, name: str, members: list[Record], action: Callable[[str], Awaitable[None]]
+) -> None:
     check = lambda: operations.clash(call, "VM_appliance", appliance)  # noqa: E731
     failed = []
     async with operations.operation(call, "VM_appliance", appliance, name, check):

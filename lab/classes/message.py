@@ -33,7 +33,7 @@ def destroy_many(call: Call, messages: list[str]) -> None:
 
 @implements("message.get")
 def get(call: Call, cls: str, obj_uuid: str, since: float) -> dict[str, Record]:
-    found = call.db.where("message", cls=cls, obj_uuid=obj_uuid)
+    found = [record for record in call.db.where("message", obj_uuid=obj_uuid) if record["cls"] == cls]
     return {record.ref: record for record in found if record["timestamp"] > since}
 
 

@@ -204,5 +204,3 @@ def set_physical_size(call: Call, sr: str, value: int) -> None:
 def get_data_sources(call: Call, sr: str) -> list[dict[str, str]]:
     call.db.get("SR", sr)
     return []
-
-

@@ -61,9 +61,9 @@ def sharing_refusal(world: World, record: Record) -> Failure | None:
     vdi = world.database.get("VDI", record["VDI"])
     others = [world.database.get("VBD", vbd) for vbd in vdi["VBDs"] if vbd != record.ref]
     holding = [vbd for vbd in others if _holds(world, vbd)]
-    if not vdi["sharable"] and holding:
-        if record["mode"] == "RW" or any(vbd["mode"] == "RW" for vbd in holding):
-            return Failure("VDI_IN_USE", vdi.ref)
+    written = record["mode"] == "RW" or any(vbd["mode"] == "RW" for vbd in holding)
+    if holding and written and not vdi["sharable"]:
+        return Failure("VDI_IN_USE", vdi.ref)
     if record["mode"] == "RW" and vdi["read_only"]:
         return Failure("VDI_READONLY", vdi.ref)
     return None

@@ -188,8 +188,7 @@ async def clone(call: Call, vdi: str, driver_params: dict[str, str]) -> str:
     record = require_managed(call, vdi)
     repositories.require_plugged(call.world, record["SR"])
     async with repositories.operation(call, record["SR"], "vdi_clone"), hold(call, vdi, "clone"):
-        child = await branch(call, vdi, {})
-    return child
+        return await branch(call, vdi, {})
 
 
 @implements("VDI.snapshot")
@@ -197,8 +196,7 @@ async def snapshot(call: Call, vdi: str, driver_params: dict[str, str]) -> str:
     record = require_managed(call, vdi)
     repositories.require_plugged(call.world, record["SR"])
     async with repositories.operation(call, record["SR"], "vdi_snapshot"), hold(call, vdi, "snapshot"):
-        child = await branch(call, vdi, {"is_a_snapshot": True, "snapshot_of": vdi, "snapshot_time": now()})
-    return child
+        return await branch(call, vdi, {"is_a_snapshot": True, "snapshot_of": vdi, "snapshot_time": now()})
 
 
 async def branch(call: Call, vdi: str, changes: dict[str, Any]) -> str:

@@ -27,7 +27,8 @@ STATES: dict[str, tuple[str, ...]] = {
     "changing_static_range": HALTED, "changing_shadow_memory": HALTED, "changing_VCPUs": HALTED,
     "changing_NVRAM": HALTED, "create_vtpm": HALTED, "clone": HALTED, "copy": HALTED,
     "changing_dynamic_range": ("Halted", "Running"),
-    "destroy": ("Halted", "Suspended"), "export": ("Halted", "Suspended"), "migrate_send": ("Halted", "Suspended", "Running"),
+    "destroy": ("Halted", "Suspended"), "export": ("Halted", "Suspended"),
+    "migrate_send": ("Halted", "Suspended", "Running"),
     "pause": RUNNING, "clean_shutdown": RUNNING, "clean_reboot": RUNNING, "suspend": RUNNING, "pool_migrate": RUNNING,
     "changing_VCPUs_live": RUNNING, "changing_memory_live": RUNNING, "awaiting_memory_live": RUNNING,
     "changing_shadow_memory_live": RUNNING, "send_sysrq": RUNNING, "send_trigger": RUNNING,
@@ -283,7 +284,8 @@ def _plain_map(name: str) -> None:
 
 for plain in (
     "other_config", "platform", "actions_after_crash", "order", "start_delay", "shutdown_delay", "ha_restart_priority",
-    "ha_always_run", "suspend_VDI", "protection_policy", "snapshot_schedule", "has_vendor_device", "NVRAM", "bios_strings",
+    "ha_always_run", "suspend_VDI", "protection_policy", "snapshot_schedule", "has_vendor_device", "NVRAM",
+    "bios_strings",
 ):  # fmt: skip
     _plain_setter(plain)
 for plain in ("other_config", "platform", "NVRAM"):

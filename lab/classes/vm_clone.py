@@ -151,5 +151,3 @@ async def copy(call: Call, vm: str, name: str, sr: str) -> str:
         copy_devices(call, source, new, made, keep_macs=False)
     call.world.refresh("VM", new)
     return new
-
-

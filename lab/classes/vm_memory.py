@@ -35,9 +35,7 @@ def free_memory(world: World, host: str) -> int:
     database = world.database
     record = database.get("host", host)
     total = database.get("host_metrics", record["metrics"])["memory_total"]
-    on_host = [
-        vm for vm in database.all("VM") if host in (vm["resident_on"], vm["scheduled_to_be_resident_on"])
-    ]
+    on_host = [vm for vm in database.all("VM") if host in (vm["resident_on"], vm["scheduled_to_be_resident_on"])]
     return int(total - record["memory_overhead"] - sum(needed(vm) for vm in on_host))
 
 

@@ -33,7 +33,9 @@ async def snapshot(call: Call, vm: str, name: str, ignored: list[str]) -> str:
     async with machines.hold(call, vm, "snapshot"):
         source = call.db.get("VM", vm)
         vm_clone.require_storage(call, source)
-        made = await vm_clone.copy_disks(call, _without(call, source, ignored), lambda d: vm_clone.branch_disk(call, d, True))
+        made = await vm_clone.copy_disks(
+            call, _without(call, source, ignored), lambda d: vm_clone.branch_disk(call, d, True)
+        )
         new = vm_clone.copy_record(
             call, source, name, is_a_template=True, is_a_snapshot=True, snapshot_of=vm, snapshot_time=now(),
             parent=source["parent"], snapshot_metadata=f"<{xml.sax.saxutils.escape(source['uuid'])}>",
@@ -72,7 +74,9 @@ async def revert(call: Call, snapshot: str) -> None:
             vm_power.note_halted(call.world, vm)
         made = await vm_clone.copy_disks(call, record, lambda disk: vm_clone.branch_disk(call, disk, False))
         await _remove_devices(call, vm)
-        taken = {k: v for k, v in record.fields.items() if k not in vm_clone.NOT_COPIED | KEPT_BY_REVERT | {"name_label"}}
+        taken = {
+            k: v for k, v in record.fields.items() if k not in vm_clone.NOT_COPIED | KEPT_BY_REVERT | {"name_label"}
+        }
         call.db.set("VM", vm, **taken, parent=snapshot)
         vm_clone.copy_devices(call, record, vm, made, keep_macs=True)
     machines.refresh(call.world, vm)

@@ -21,7 +21,7 @@ class SimulatedHypervisor:
         self.agent = agent
         self._domains: dict[str, Domain] = {}
         self._callbacks: Callbacks | None = None
-        self._reports: set[asyncio.Task[None]] = set()
+        self._reports: set[asyncio.Future[None]] = set()
 
     async def attach(self, callbacks: Callbacks) -> set[str]:
         self._callbacks = callbacks
@@ -30,12 +30,13 @@ class SimulatedHypervisor:
     async def start(self, domain: Domain) -> None:
         self._domains[domain.vm_uuid] = domain
         if self.agent and self._callbacks:
-            report = asyncio.ensure_future(self._callbacks.guest_reported(domain.vm_uuid, self._report(domain)))  # type: ignore[arg-type]
+            telling = self._callbacks.guest_reported(domain.vm_uuid, self._report(domain))
+            report = asyncio.ensure_future(telling)
             self._reports.add(report)
             report.add_done_callback(self._reports.discard)
 
     def _report(self, domain: Domain) -> GuestReport:
-        networks = {}
+        networks: dict[str, str] = {}
         for number, nic in enumerate(sorted(domain.nics, key=lambda nic: nic.device)):
             last = bytes.fromhex(nic.mac.replace(":", ""))
             address = f"127.17.{last[-2]}.{max(1, last[-1])}"

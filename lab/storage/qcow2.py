@@ -22,6 +22,7 @@ BATCH_BYTES = 64 * 1024 * 1024
 BATCH_PIECES = 200
 #: Runs of zeros are looked for in steps of this many bytes.
 GRAIN = 64 * 1024
+ZEROS = bytes(GRAIN)
 READ_SIZE = 1024 * 1024
 
 #: Told (path of the layer) after a snapshot, for whoever holds the disk open to go over to the new file there.
@@ -177,18 +178,13 @@ def pieces(extent: Extent) -> Iterator[Piece]:
     position = 0
     while position < len(extent.data):
         end = min(len(extent.data), position + GRAIN - (extent.offset + position) % GRAIN)
-        blank = not any_data(extent.data, position, end)
+        blank = extent.data.startswith(ZEROS[: end - position], position)
         if zeros is not None and blank != zeros:
             yield Piece(extent.offset + begin, extent.data[begin:position], zeros)
             begin = position
         zeros, position = blank, end
     if zeros is not None:
         yield Piece(extent.offset + begin, extent.data[begin:], zeros)
-
-
-def any_data(data: bytes, begin: int, end: int) -> bool:
-    """Whether something in data[begin:end] is not zero."""
-    return data[begin:end] != bytes(end - begin)
 
 
 async def run(tool: str, *arguments: str, directory: str | None = None) -> str:
