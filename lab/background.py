@@ -47,7 +47,7 @@ def make_hypervisor(state: State, disks: Qcow2Disks, guests: bool, settings: Set
     if guests:
         from lab.hypervisor.qemu import QemuHypervisor
 
-        return QemuHypervisor(state.guests, disks)
+        return QemuHypervisor(state.directory, disks)
     from lab.hypervisor.simulated import SimulatedHypervisor
 
     return SimulatedHypervisor(settings.agent)

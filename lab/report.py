@@ -27,8 +27,8 @@ def status(state: State) -> dict[str, Any]:
         ca=str(state.certificates.authority),
         fingerprint=state.certificates.fingerprint(),
         log=str(state.log),
-        guests=background.ask(running, "GET", "/lab/guests"),
     )
+    found.update(background.ask(running, "GET", "/lab/guests"))
     return found
 
 
@@ -44,8 +44,8 @@ def text(found: dict[str, Any]) -> str:
         f"  fingerprint   {found['fingerprint']}",
         f"  state         {found['state']} (server {found['pid']}, log {found['log']})",
     ]
-    if found["guests"]:
-        lines.append("  guests")
+    if found["accelerator"]:
+        lines.append(f"  guests        run with {found['accelerator']}, SSH at port {found['ssh_port']}")
     for guest in found["guests"]:
         lines.append(f"    {guest['power_state']:9} {guest['name']:32} {guest['address']:16} {guest['console']}")
     return "\n".join(lines)

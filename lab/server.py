@@ -81,7 +81,9 @@ class Server:
                 "console": self.world.hypervisor.console(vm["uuid"]),
             }
             found.append(guest)
-        return web.json_response(found)
+        hypervisor = self.world.hypervisor
+        facts = {"accelerator": hypervisor.accelerator, "ssh_port": hypervisor.ssh_port, "guests": found}
+        return web.json_response(facts)
 
     async def _not_found(self, request: web.Request) -> web.Response:
         return page(404, "Not found")

@@ -45,10 +45,6 @@ class State:
         return self.directory / "disks"
 
     @property
-    def guests(self) -> Path:
-        return self.directory / "guests"
-
-    @property
     def log(self) -> Path:
         return self.directory / "server.log"
 

@@ -91,6 +91,10 @@ class Callbacks:
 class Hypervisor(Protocol):
     """Runs domains. All methods raise HypervisorError."""
 
+    #: how guests are run (kvm, tcg; empty when there are none), and the port at which their SSH is reached
+    accelerator: str
+    ssh_port: int
+
     async def attach(self, callbacks: Callbacks) -> set[str]:
         """Begin: find the domains that an earlier server left running; answers their VM uuids."""
         raise NotImplementedError

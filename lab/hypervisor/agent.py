@@ -50,19 +50,29 @@ async def operating_system(agent: Channel) -> dict[str, str]:
     }
 
 
+def primary(own: dict[int, list[str]]) -> tuple[int, str] | None:
+    """The NIC by which the guest is reached and its IPv4 address there: the first that has one."""
+    for device, listed in sorted(own.items()):
+        for address in listed:
+            if ":" not in address:
+                return device, address
+    return None
+
+
 def report(own: dict[int, list[str]], reachable: str, port: int, system: dict[str, str]) -> GuestReport:
-    """The report of a guest: its first NIC is reached at a loopback address, and the port for SSH is told."""
+    """The report of a guest. Its primary address is told as the loopback address at which it is reached."""
     networks: dict[str, str] = {}
-    other = dict(FEATURES)
+    other = FEATURES | {"lab-ssh-port": str(port)}
+    found = primary(own)
     for device, listed in sorted(own.items()):
         four = [address for address in listed if ":" not in address]
         six = [address for address in listed if ":" in address]
+        if found and device == found[0]:
+            other["lab-inside"] = found[1]
+            four[0] = reachable
         if four:
-            other[f"lab-inside-{device}"] = four[0]
-            four = four if networks else [reachable]
             networks[f"{device}/ip"] = four[0]
         networks |= {f"{device}/ipv4/{number}": address for number, address in enumerate(four)}
         networks |= {f"{device}/ipv6/{number}": address for number, address in enumerate(six)}
-    other["lab-ssh-port"] = str(port)
     version = {"major": "1", "minor": "0", "micro": "0", "build": "1"}
     return GuestReport(networks=networks, os_version=system, other=other, pv_drivers_version=version)

@@ -15,7 +15,14 @@ from pathlib import Path
 from lab.hypervisor import Domain, DomainDisk, DomainNic, HypervisorError
 
 #: What QEMU leaves in a guest's directory.
-PID, QMP, AGENT, CONSOLE, CONSOLE_LOG, XENSTORE = "pid", "qmp.sock", "agent.sock", "console.sock", "console.log", "xenstore"
+PID, QMP, AGENT, CONSOLE, CONSOLE_LOG, XENSTORE = (
+    "pid",
+    "qmp.sock",
+    "agent.sock",
+    "console.sock",
+    "console.log",
+    "xenstore",
+)
 UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 #: A guest's own copy of the UEFI variables.
@@ -94,7 +101,9 @@ def _nic(nic: DomainNic) -> list[str]:
     slot = FIRST_NIC_SLOT + nic.device
     if slot >= SERIAL_SLOT:
         raise HypervisorError(f"there is no room for network interface {nic.device} ({nic.mac})")
-    device = f"virtio-net-pci,id=nic{nic.device}-device,netdev={nic_name(nic.device)},mac={nic.mac},addr={slot:#x},romfile="
+    device = (
+        f"virtio-net-pci,id=nic{nic.device}-device,netdev={nic_name(nic.device)},mac={nic.mac},addr={slot:#x},romfile="
+    )
     return ["-netdev", f"user,id={nic_name(nic.device)}{_network(nic)}", "-device", device]
 
 

@@ -19,6 +19,7 @@ class SimulatedHypervisor:
 
     def __init__(self, agent: bool = False) -> None:
         self.agent = agent
+        self.accelerator, self.ssh_port = "", 0
         self._domains: dict[str, Domain] = {}
         self._callbacks: Callbacks | None = None
         self._reports: set[asyncio.Future[None]] = set()
