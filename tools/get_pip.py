@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Does what ansible-test wants of get-pip.py, without a download: installs pip by the pip of ensurepip."""
 
+import ensurepip
 import sys
 from pathlib import Path
-
-import ensurepip
 
 wheel = next(Path(ensurepip.__file__).with_name("_bundled").glob("pip-*.whl"))
 sys.path.insert(0, str(wheel))
