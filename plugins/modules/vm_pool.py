@@ -117,9 +117,10 @@ options:
         type: list
         elements: str
   authorized_keys:
-    description: Public SSH keys that may log in to new instances as root; entries may hold several lines.
-    type: list
-    elements: str
+    description:
+      - Public SSH keys that may log in to new instances as root, in the form of an C(authorized_keys) file.
+      - A text of one or several lines, or a list of such texts.
+    type: raw
   power_state:
     description:
       - Whether instances are to be V(running) or V(halted).
@@ -247,7 +248,7 @@ OPTIONS = {
             "search": {"type": "list", "elements": "str"},
         },
     },
-    "authorized_keys": {"type": "list", "elements": "str", "no_log": False},
+    "authorized_keys": {"type": "raw", "no_log": False},
     "power_state": {"type": "str", "choices": ["running", "halted", "unmanaged"], "default": "running"},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 600},

@@ -128,14 +128,17 @@ def _memory(text: str | None) -> int | None:
     return None if text is None else _size_at_least(text, SMALLEST_MEMORY, "hardware.memory")
 
 
-def _authorized_keys(texts: Sequence[str]) -> tuple[str, ...]:
-    """One entry may hold several lines, as the content of an authorized_keys file does."""
+def _authorized_keys(keys: Any) -> tuple[str, ...]:
+    """One text or several, each of which may hold several lines, as an authorized_keys file does."""
+    texts = [keys] if isinstance(keys, str) else keys
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise Refused("authorized_keys: write a text of one key a line, or a list of such texts.")
     lines = [line.strip() for text in texts for line in text.splitlines()]
-    keys = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
-    for key in keys:
+    found = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    for key in found:
         if "PRIVATE KEY" in key or not (_PUBLIC_KEY.match(key) or " ssh-" in key or " ecdsa-" in key):
             raise Refused(f"authorized_keys: {key[:20]!r}… is no public SSH key in the form of authorized_keys.")
-    return keys
+    return found
 
 
 def _network(entry: Mapping[str, Any], index: int) -> NetworkSpec:
