@@ -19,6 +19,7 @@ from lab.database import Database
 from lab.hypervisor import Callbacks, Hypervisor
 from lab.server import Server
 from lab.storage import Disks
+from lab.unbounded import UnboundedBodies
 from lab.world import Settings, World
 
 
@@ -33,15 +34,18 @@ class Lab:
     #: what is to happen when it stops: guests are shut down, or destroyed
     stop_guests: bool = False
     destroy: bool = False
+    _listeners: list[asyncio.Server] = field(default_factory=list)
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self, address: str, port: int, context: ssl.SSLContext | None = None) -> str:
         """Serve on one more port (0 picks one); the URL. Raises OSError when the port is taken."""
-        site = web.TCPSite(self.runner, address, port, ssl_context=context)
-        await site.start()
-        assert self.runner.server and site._server
-        port = self.runner.addresses[len(self.urls)][1]
-        url = f"{'https' if context else 'http'}://{address}:{port}"
+        handlers = self.runner.server
+        assert handlers
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: UnboundedBodies(handlers()), address, port, ssl=context, backlog=1024
+        )
+        self._listeners.append(listener)
+        url = f"{'https' if context else 'http'}://{address}:{listener.sockets[0].getsockname()[1]}"
         self.urls.append(url)
         return url
 
@@ -59,6 +63,8 @@ class Lab:
 
     async def close(self, destroy_guests: bool) -> None:
         """Stop serving, end background work, let go of guests and disks."""
+        for listener in self._listeners:
+            listener.close()
         await self.runner.cleanup()
         for task in list(self.world.work):
             task.cancel()

@@ -20,6 +20,7 @@ from lab import sessions, tasks
 from lab.classes import sr as repositories
 from lab.errors import Failure
 from lab.storage import BLOCK_SIZE, DiskError, Extent
+from lab.unbounded import MARK
 from lab.values import NULL, Type
 from lab.world import World
 
@@ -144,9 +145,13 @@ def _drop(request: web.Request) -> None:
 async def _whole(transfer: Transfer, size: int) -> AsyncIterator[Extent]:
     """The body as it is, from offset 0; without Content-Length it must be as long as the disk."""
     request, offset = transfer.request, 0
-    expected = request.content_length if request.content_length is not None else size
+    unbounded = MARK in request.headers or request.content_length is None
+    expected = size if unbounded else request.content_length or 0
     pending = bytearray()
-    async for data in request.content.iter_chunked(BLOCK_SIZE):
+    while not (unbounded and offset + len(pending) >= size):
+        data = await request.content.read(min(BLOCK_SIZE, size - offset - len(pending)) if unbounded else BLOCK_SIZE)
+        if not data:
+            break
         pending += data
         while len(pending) >= BLOCK_SIZE:
             yield Extent(offset, bytes(pending[:BLOCK_SIZE]))
