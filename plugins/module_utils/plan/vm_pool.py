@@ -10,7 +10,7 @@ from typing import Iterator, Sequence
 
 from ..model.instances import Instance, instances, leftovers, orphans
 from ..model.masters import MasterVersion, master_versions
-from ..model.records import Disk, HostPool, Network, StorageRepository, VirtualMachine
+from ..model.records import Disk, HostPool, Network, StorageRepository
 from .actions import (
     Action,
     Attention,
@@ -58,7 +58,7 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan
     creations = [_create(spec, master, sr, networks, number) for number in fresh]
     creations += [_revive(spec, version, pool.srs[disk.sr], networks, disk) for disk, version in revivable]
     creations.sort(key=lambda create: create.number)
-    _check_names(pool, spec, creations, {leftover.vm for leftover in unfinished})
+    _check_names(pool, spec, creations, {leftover.vm.ref for leftover in unfinished if leftover.vm})
     _check_addresses(pool, creations)
     _check_space(sr, creations)
     actions += creations
@@ -198,13 +198,11 @@ def _address(family: Family, number: int, what: str) -> str | None:
     return address
 
 
-def _check_names(
-    pool: HostPool, spec: VmPoolSpec, creations: list[Create], unfinished: set[VirtualMachine | None]
-) -> None:
+def _check_names(pool: HostPool, spec: VmPoolSpec, creations: list[Create], unfinished: set[str]) -> None:
     """A VM that is not ours may bear the name: creating a second one would confuse people and tools."""
     wanted = {create.name for create in creations}
     for vm in pool.vms.values():
-        if vm.name in wanted and not vm.is_snapshot and vm not in unfinished:
+        if vm.name in wanted and not vm.is_snapshot and vm.ref not in unfinished:
             raise Refused(
                 f"VM pool {spec.name!r}: there is already a VM called {vm.name!r} ({vm.uuid}) that does not belong "
                 "to the pool. Rename it, or choose another instance_name."
