@@ -12,7 +12,7 @@ from .refusal import Refused
 DEFAULT_TEMPLATE = "{pool}-{number:03d}"
 
 #: A name is also the hostname, so it must be one (RFC 1123), of at most 64 characters (Linux).
-_HOSTNAME = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$")
+_HOSTNAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
 
 def instance_name(template: str, pool: str, number: int) -> str:
@@ -21,7 +21,7 @@ def instance_name(template: str, pool: str, number: int) -> str:
         name = template.format(pool=pool, number=number)
     except (KeyError, IndexError, ValueError, AttributeError):
         raise Refused(f"instance_name: {template!r} may use only {{pool}} and {{number}}.") from None
-    if len(name) > 64 or not _HOSTNAME.match(name):
+    if len(name) > 64 or not _HOSTNAME.fullmatch(name):
         raise Refused(
             f"VM pool {pool!r}: {name!r} is no hostname; only lower-case letters, digits, dots and inner hyphens."
         )

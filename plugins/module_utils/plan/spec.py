@@ -14,8 +14,8 @@ from .addresses import AddressRange
 from .refusal import Refused
 from .sizes import MIB, parse_size
 
-_POOL_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-_MASTER = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(:(?P<number>[1-9][0-9]*))?$")
+_POOL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_MASTER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(:(?P<number>[1-9][0-9]*))?")
 _PUBLIC_KEY = re.compile(r"^(ssh-|ecdsa-|sk-)[^\n]+$")
 
 #: Below this an ext4 with a journal has no room for anything.
@@ -74,7 +74,7 @@ class VmPoolSpec:
 
 def parse_master(text: str) -> MasterName:
     """Parse ``noble`` or ``noble:7``. Raises Refused."""
-    match = _MASTER.match(text)
+    match = _MASTER.fullmatch(text)
     if not match:
         raise Refused(f"master: {text!r} is no master image; write its name, or name and version such as noble:7.")
     return MasterName(match["name"], int(match["number"]) if match["number"] else None)
@@ -86,7 +86,7 @@ def parse_vm_pool(options: Mapping[str, Any]) -> VmPoolSpec:
     Raises Refused with one sentence that names the option.
     """
     name, size = options["name"], options["size"]
-    if not _POOL_NAME.match(name):
+    if not _POOL_NAME.fullmatch(name):
         raise Refused(f"name: {name!r} is no name of a VM pool; only lower-case letters, digits and inner hyphens.")
     if size < 1:
         raise Refused(f"VM pool {name!r}: size is {size}; it must be 1 or more. Use state=absent to remove the pool.")
