@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ..model.identity import check_hostname
 from . import addresses, naming
 from .addresses import AddressRange
 from .refusal import Refused
@@ -148,7 +149,7 @@ def _network(entry: Mapping[str, Any], index: int) -> NetworkSpec:
         ipv4=_family(entry.get("ipv4") or {}, 4, "dhcp", f"{what}.ipv4"),
         ipv6=_family(entry.get("ipv6") or {}, 6, "auto", f"{what}.ipv6"),
         dns=tuple(_address(text, f"{what}.dns") for text in entry.get("dns") or ()),
-        search=tuple(entry.get("search") or ()),
+        search=tuple(_domain(text, f"{what}.search") for text in entry.get("search") or ()),
     )
 
 
@@ -157,6 +158,14 @@ def _address(text: str, what: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise Refused(f"{what}: {text!r} is no address.") from None
+
+
+def _domain(text: str, what: str) -> str:
+    try:
+        check_hostname(text)
+    except ValueError:
+        raise Refused(f"{what}: {text!r} is no domain name.") from None
+    return text
 
 
 def _family(options: Mapping[str, Any], version: int, default: str, what: str) -> Family:
