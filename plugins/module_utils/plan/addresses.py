@@ -25,7 +25,9 @@ class AddressRange:
     last: Address
     prefix: int
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many addresses; no ``len()``, which cannot count those of an IPv6 subnet."""
         return int(self.last) - int(self.first) + 1
 
 
@@ -66,9 +68,9 @@ def nth_address(ranges: Sequence[AddressRange], number: int) -> str | None:
     """The address with prefix length of instance `number` (from 1), or None when the ranges are too short."""
     index = number - 1
     for one in ranges:
-        if index < len(one):
+        if index < one.count:
             return f"{one.first + index}/{one.prefix}"
-        index -= len(one)
+        index -= one.count
     return None
 
 

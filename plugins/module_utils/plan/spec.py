@@ -184,7 +184,7 @@ def _family(options: Mapping[str, Any], version: int, default: str, what: str) -
 def _check_addresses_suffice(spec: VmPoolSpec) -> None:
     for index, network in enumerate(spec.networks):
         for version, family in ((4, network.ipv4), (6, network.ipv6)):
-            count = sum(len(one) for one in family.ranges)
+            count = sum(one.count for one in family.ranges)
             if family.ranges and count < spec.size:
                 raise Refused(
                     f"VM pool {spec.name!r}: networks[{index}].ipv{version}.addresses holds {count} addresses, "
