@@ -23,8 +23,6 @@ from lab.world import Call, World
 LOG = logging.getLogger("lab")
 ASYNC = "Async."
 VOID = Type("void")
-#: Setters that only XAPI's own storage layer may call.
-FORBIDDEN = {"VDI.set_read_only", "VDI.set_sharable"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,9 @@ class Dispatcher:
         return Failure("MESSAGE_METHOD_UNKNOWN", method)
 
     async def _run(self, bound: Bound, call: Call, arguments: list[Any]) -> Typed:
-        if bound.message.wire_name in FORBIDDEN or bound.message.internal:
-            raise Failure("PERMISSION_DENIED", "")
+        if bound.message.internal:
+            text = f'Internal API "{call.method}" call attempted with non-pool (external) session'
+            raise internal(text)
         try:
             answer = bound.handler(call, *arguments)
             if inspect.isawaitable(answer):
@@ -128,7 +127,12 @@ def _arguments(message: Message, parameters: list[Any]) -> tuple[str, list[Any]]
 
 
 def _missing(message: Message) -> Handler:
-    def refuse(call: Call, *arguments: object) -> None:
+    """What answers a call that the lab has no behaviour for: its object is looked up all the same."""
+
+    def refuse(call: Call, *arguments: Any) -> None:
+        first = message.parameters[0].type if message.parameters else None
+        if first and first.kind == "ref" and first.name in call.db.tables:
+            call.db.get(first.name, arguments[0])
         raise Failure("NOT_IMPLEMENTED", message.wire_name)
 
     return refuse

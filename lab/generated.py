@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab import queries
-from lab.errors import Failure
+from lab.errors import Failure, internal
 from lab.registry import Handler
 from lab.schema import Message
 from lab.world import Call
@@ -95,6 +95,8 @@ def _adder(cls: str, message: str) -> Handler:
 def add_key(call: Call, cls: str, ref: str, name: str, key: str, value: Any) -> None:
     """Add a key to a map. Raises MAP_DUPLICATE_KEY also when it is there with the same value."""
     found = call.db.get(cls, ref)[name]
+    if key == "":
+        raise internal("Db_exn.Empty_key_in_map")
     if key in found:
         raise Failure("MAP_DUPLICATE_KEY", cls, inner_name(cls, name), ref, key)
     call.db.put(cls, ref, name, key, value)

@@ -13,10 +13,15 @@ from lab.errors import Failure
 from lab.values import NULL
 from lab.world import World
 
+LEAK = "option would leak a domain; VMs and not domains are managed by this API"
+
 
 def refusal(world: World, vm: str, host: str, with_memory: bool = True) -> Failure | None:
     """Why the VM cannot start on the host; the checks and their order are XAPI's."""
-    record, target = world.database.get("VM", vm), world.database.get("host", host)
+    record = world.database.get("VM", vm)
+    if record["actions_after_crash"] == "rename_restart":
+        return Failure("VALUE_NOT_SUPPORTED", "VM.actions_after_crash", "rename_restart", LEAK)
+    target = world.database.get("host", host)
     if not target["enabled"]:
         return Failure("HOST_DISABLED", host)
     if not world.database.get("host_metrics", target["metrics"])["live"]:

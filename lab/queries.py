@@ -12,15 +12,15 @@ from typing import Any
 
 from lab import generated
 from lab.database import Database, Record
-from lab.errors import internal
+from lab.errors import Failure
 from lab.values import Type
 
-TOKEN = re.compile(r'\s*(?:(true|false|and|or|not|field|[()=])|"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\')', re.S)
+TOKEN = re.compile(r'\s*(?:(true|false|and|or|not|field|[()=])|"((?:[^"\\]|\\.)*)")', re.S)
 Condition = Callable[[Record], bool]
 
 
 def run(database: Database, cls: str, text: str) -> dict[str, Record]:
-    """The objects of a class for which the expression holds. Raises INTERNAL_ERROR when it is no expression."""
+    """The objects of a class for which the expression holds. Raises INVALID_VALUE when it is no expression."""
     condition = Parser(database, cls, text).parse()
     return {ref: record for ref, record in database.tables[cls].records.items() if condition(record)}
 
@@ -39,9 +39,9 @@ class Parser:
         while text[position:].strip():
             match = TOKEN.match(text, position)
             if not match:
-                raise internal(f'Db_filter.Expression_error("{text}", Failure("lexing: empty token"))')
-            word, double, single = match.groups()
-            tokens.append(("word", word) if word else ("text", double if double is not None else single))
+                raise Failure("INVALID_VALUE", text, 'Failure("lexing: empty token")')
+            word, quoted = match.groups()
+            tokens.append(("word", word) if word else ("text", quoted))
             position = match.end()
         return tokens
 
@@ -51,8 +51,8 @@ class Parser:
             raise self._error()
         return condition
 
-    def _error(self) -> Exception:
-        return internal(f'Db_filter.Expression_error("{self.text}", Stdlib.Parsing.Parse_error)')
+    def _error(self) -> Failure:
+        return Failure("INVALID_VALUE", self.text, "Xapi_database.Db_filter_parse.MenhirBasics.Error")
 
     def _next(self, kind: str, word: str | None = None) -> str:
         if not self.tokens or self.tokens[0][0] != kind or (word is not None and self.tokens[0][1] != word):
@@ -95,7 +95,7 @@ class Parser:
             if name == "_ref":
                 return lambda record: record.ref
             if name not in self.types:
-                raise internal(f'Db_exn.DBCache_NotFound("missing column", "{self.cls}", "{name}")')
+                raise Failure("INTERNAL_ERROR", "missing field", name, "")
             field, kind = self.types[name]
             return lambda record: stored(kind, record[field])
         text = self._next("text")

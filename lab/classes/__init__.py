@@ -15,6 +15,7 @@ from lab.classes import (
     network,
     pbd,
     pool,
+    refusals,
     session,
     sr,
     task,
@@ -25,14 +26,15 @@ from lab.classes import (
     vm_clone,
     vm_memory,
     vm_power,
+    vm_settings,
     vm_snapshot,
     vm_template,
 )
 from lab.world import World
 
 __all__ = [
-    "appliance", "blob", "event", "host", "message", "network", "pbd", "pool", "session", "sr", "task", "vbd", "vdi",
-    "vif", "vm", "vm_clone", "vm_memory", "vm_power", "vm_snapshot", "vm_template",
+    "appliance", "blob", "event", "host", "message", "network", "pbd", "pool", "refusals", "session", "sr", "task",
+    "vbd", "vdi", "vif", "vm", "vm_clone", "vm_memory", "vm_power", "vm_settings", "vm_snapshot", "vm_template",
 ]  # fmt: skip
 
 
@@ -43,6 +45,7 @@ def install(world: World) -> None:
         VDI=vdi.allowed_operations,
         VBD=vbd.allowed_operations,
         VIF=vif.allowed_operations,
+        host=host.allowed_operations,
         SR=sr.allowed_operations,
         VM_appliance=appliance.allowed_operations,
     )

@@ -9,7 +9,13 @@ from __future__ import annotations
 from lab.classes import vm_memory
 from lab.errors import Failure
 from lab.registry import implements
-from lab.world import Call, now
+from lab.world import Call, World, now
+
+
+def _require_online(call: Call, host: str) -> None:
+    """Calls that are passed on to a host fail like this for one that does not exist, too."""
+    if not call.db.exists("host", host):
+        raise Failure("HOST_OFFLINE", host)
 
 
 @implements("host.compute_free_memory")
@@ -24,24 +30,31 @@ def compute_memory_overhead(call: Call, host: str) -> int:
 
 @implements("host.get_servertime")
 def get_servertime(call: Call, host: str) -> float:
-    call.db.get("host", host)
+    _require_online(call, host)
     return now()
 
 
 @implements("host.get_server_localtime")
 def get_server_localtime(call: Call, host: str) -> float:
-    call.db.get("host", host)
+    _require_online(call, host)
     return now()
+
+
+def allowed_operations(world: World, host: str) -> list[str]:
+    always = ["provision", "evacuate", "enable", "vm_start", "vm_resume", "vm_migrate"]
+    return always if world.database.get("host", host)["enabled"] else [*always, "shutdown", "reboot"]
 
 
 @implements("host.disable")
 def disable(call: Call, host: str, auto_enable: bool = True) -> None:
     call.db.set("host", host, enabled=False)
+    call.world.refresh("host", host)
 
 
 @implements("host.enable")
 def enable(call: Call, host: str) -> None:
     call.db.set("host", host, enabled=True)
+    call.world.refresh("host", host)
 
 
 @implements("host.get_management_interface")
@@ -61,8 +74,9 @@ def get_vms_which_prevent_evacuation(call: Call, host: str) -> dict[str, list[st
 
 @implements("host.assert_can_evacuate")
 def assert_can_evacuate(call: Call, host: str) -> None:
-    for reason in get_vms_which_prevent_evacuation(call, host).values():
-        raise Failure(*reason)
+    reasons = get_vms_which_prevent_evacuation(call, host).values()
+    if reasons:
+        raise Failure("CANNOT_EVACUATE_HOST", "|".join(",".join(reason) for reason in reasons))
 
 
 @implements("host.list_methods")
@@ -86,5 +100,10 @@ def has_extension(call: Call, host: str, name: str) -> bool:
 
 @implements("host.call_plugin")
 def call_plugin(call: Call, host: str, plugin: str, function: str, arguments: dict[str, str]) -> str:
-    call.db.get("host", host)
+    _require_online(call, host)
     raise Failure("XENAPI_MISSING_PLUGIN", plugin)
+
+
+@implements("host.is_in_emergency_mode")
+def is_in_emergency_mode(call: Call) -> bool:
+    return False

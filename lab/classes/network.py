@@ -6,20 +6,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lab.errors import Failure
 from lab.registry import implements
 from lab.world import Call
 
+RESERVED_BRIDGE = re.compile(r"xenbr|xapi")
+#: What Linux allows for the name of an interface.
+LONGEST_BRIDGE = 15
+DEFAULT_MTU = 1500
+
 
 @implements("network.create")
 def create(call: Call, record: dict[str, Any]) -> str:
+    """A bridge of one's own choosing must not look like one of XAPI's, nor be longer than Linux allows."""
     bridges = {network["bridge"] for network in call.db.all("network")}
-    if record["bridge"] in bridges - {""}:
-        raise Failure("BRIDGE_NAME_EXISTS", record["bridge"])
+    bridge = record["bridge"]
+    if bridge and (RESERVED_BRIDGE.match(bridge) or len(bridge) > LONGEST_BRIDGE):
+        raise Failure("INVALID_VALUE", "bridge", bridge)
+    if bridge in bridges - {""}:
+        raise Failure("BRIDGE_NAME_EXISTS", bridge)
     number = next(number for number in range(len(bridges) + 1) if f"xapi{number}" not in bridges)
-    return call.db.create("network", {**record, "bridge": record["bridge"] or f"xapi{number}"})
+    mtu = record["MTU"] if record["MTU"] > 0 else DEFAULT_MTU
+    return call.db.create("network", {**record, "MTU": mtu, "bridge": bridge or f"xapi{number}"})
 
 
 @implements("network.destroy")
@@ -33,6 +44,17 @@ def destroy(call: Call, network: str) -> None:
     for vif in record["VIFs"]:
         call.db.delete("VIF", vif)
     call.db.delete("network", network)
+
+
+@implements("network.attach")
+def attach(call: Call, network: str, host: str) -> None:
+    call.db.get("network", network)
+    call.db.get("host", host)
+
+
+@implements("network.detach_for_vm")
+def detach_for_vm(call: Call, host: str, vm: str) -> None:
+    call.db.get("host", host)
 
 
 @implements("network.set_default_locking_mode")

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from lab.errors import Failure
+from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call
 
@@ -43,3 +43,33 @@ def designate_new_master(call: Call, host: str) -> None:
 @implements("pool.set_igmp_snooping_enabled")
 def set_igmp_snooping_enabled(call: Call, pool: str, value: bool) -> None:
     call.db.set("pool", pool, igmp_snooping_enabled=value)
+
+
+@implements("pool.is_slave")
+def is_slave(call: Call, host: str) -> bool:
+    return host != call.world.coordinator
+
+
+@implements("pool.eject")
+def eject(call: Call, host: str) -> None:
+    call.db.get("host", host)
+    raise internal("Xapi_pool.Cannot_eject_master")
+
+
+@implements("pool.set_ha_host_failures_to_tolerate")
+def set_ha_host_failures_to_tolerate(call: Call, pool: str, value: int) -> None:
+    call.db.get("pool", pool)
+    if value < 0:
+        raise Failure("INVALID_VALUE", "ha_host_failures_to_tolerate", value)
+    call.db.set("pool", pool, ha_host_failures_to_tolerate=value)
+
+
+@implements("pool.add_to_guest_agent_config")
+def add_to_guest_agent_config(call: Call, pool: str, key: str, value: str) -> None:
+    call.db.get("pool", pool)
+    raise Failure("INVALID_VALUE", "guest_agent_config", f"{key} = {value}")
+
+
+@implements("pool.remove_from_guest_agent_config")
+def remove_from_guest_agent_config(call: Call, pool: str, key: str) -> None:
+    call.db.drop("pool", pool, "guest_agent_config", key)

@@ -40,7 +40,7 @@ def allowed_operations(world: World, sr: str) -> list[str]:
     return [
         *PBD_OPERATIONS,
         *(ISO_OPERATIONS if record["content_type"] == "iso" else FILE_OPERATIONS),
-        *([] if plugged else ["destroy", "forget"]),
+        *([] if plugged else ["forget"]),
     ]
 
 
@@ -110,7 +110,8 @@ async def create(
     call: Call, host: str, device_config: dict[str, str], physical_size: int, name_label: str, name_description: str,
     type_: str, content_type: str, shared: bool, sm_config: dict[str, str],
 ) -> str:  # fmt: skip
-    call.db.get("host", host)
+    if not call.db.exists("host", host):
+        raise Failure("HOST_OFFLINE", host)
     _require_type(call, type_)
     sr = _new(call, "", name_label, name_description, type_, content_type, shared, sm_config)
     call.db.set("SR", sr, physical_size=physical_size)
@@ -127,7 +128,6 @@ def introduce(
     call: Call, uuid: str, name_label: str, name_description: str, type_: str, content_type: str, shared: bool,
     sm_config: dict[str, str],
 ) -> str:  # fmt: skip
-    _require_type(call, type_)
     return _new(call, uuid, name_label, name_description, type_, content_type, shared, sm_config)
 
 
@@ -170,6 +170,8 @@ def forget(call: Call, sr: str) -> None:
 @implements("SR.destroy")
 async def destroy(call: Call, sr: str) -> None:
     _require_unplugged(call, sr)
+    if not call.db.get("SR", sr)["PBDs"]:
+        raise Failure("SR_HAS_NO_PBDS", sr)
     for vdi in call.db.get("SR", sr)["VDIs"]:
         await call.world.disks.destroy(call.db.get("VDI", vdi)["uuid"])
     forget(call, sr)
@@ -195,12 +197,30 @@ def set_shared(call: Call, sr: str, value: bool) -> None:
     call.db.set("SR", sr, shared=value)
 
 
-@implements("SR.set_physical_size")
-def set_physical_size(call: Call, sr: str, value: int) -> None:
-    call.db.set("SR", sr, physical_size=value)
-
-
 @implements("SR.get_data_sources")
 def get_data_sources(call: Call, sr: str) -> list[dict[str, str]]:
     call.db.get("SR", sr)
     return []
+
+
+@implements("SR.forget_data_source_archives")
+def forget_data_source_archives(call: Call, sr: str, name: str) -> None:
+    call.db.get("SR", sr)
+
+
+@implements("SR.probe")
+def probe(call: Call, host: str, device_config: dict[str, str], type_: str, sm_config: dict[str, str]) -> str:
+    """The lab has no storage to be found: an empty list."""
+    _require_type(call, type_)
+    return "<SRlist/>"
+
+
+@implements("SR.assert_can_host_ha_statefile")
+def assert_can_host_ha_statefile(call: Call, sr: str) -> None:
+    require_operation(call.world, sr, "vdi_create")
+
+
+@implements("SR.assert_supports_database_replication")
+def assert_supports_database_replication(call: Call, sr: str) -> None:
+    call.db.get("SR", sr)
+    raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)

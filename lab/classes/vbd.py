@@ -272,6 +272,10 @@ async def _change_disc(call: Call, record: Record, disk: str | None) -> None:
 
 
 def _settle_disc(call: Call, record: Record) -> None:
+    """A running PV guest's drive is attached while a disc is in it, and only then."""
+    vm = call.db.get("VM", record["VM"])
+    if vm["power_state"] == "Running" and vm["domain_type"] != "hvm":
+        call.db.set("VBD", record.ref, currently_attached=not record["empty"])
     call.world.refresh("VBD", record.ref)
 
 

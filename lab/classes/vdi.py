@@ -33,7 +33,7 @@ NEEDS = {
 }  # fmt: skip
 COPIED_BY_CLONE = (
     "name_label", "name_description", "SR", "virtual_size", "type", "sharable", "other_config", "xenstore_data",
-    "on_boot", "allow_caching", "tags",
+    "on_boot", "allow_caching",
 )  # fmt: skip
 TYPE_NAMES = {"cbt_metadata": "CBT metadata", "user": "User", "system": "System"}
 
@@ -196,7 +196,7 @@ async def snapshot(call: Call, vdi: str, driver_params: dict[str, str]) -> str:
     record = require_managed(call, vdi)
     repositories.require_plugged(call.world, record["SR"])
     async with repositories.operation(call, record["SR"], "vdi_snapshot"), hold(call, vdi, "snapshot"):
-        return await branch(call, vdi, {"is_a_snapshot": True, "snapshot_of": vdi, "snapshot_time": now()})
+        return await branch(call, vdi, {"is_a_snapshot": True, "snapshot_of": vdi})
 
 
 async def branch(call: Call, vdi: str, changes: dict[str, Any]) -> str:
@@ -209,7 +209,7 @@ async def branch(call: Call, vdi: str, changes: dict[str, Any]) -> str:
         await call.world.disks.clone(base, child)
     fields = {name: record[name] for name in COPIED_BY_CLONE}
     sm_config = {"vhd-parent": base}
-    new = register(call, {**fields, "uuid": child, "sm_config": sm_config, **changes})
+    new = register(call, {**fields, "uuid": child, "sm_config": sm_config, "snapshot_time": now(), **changes})
     refs = [new, vdi, call.db.by_uuid("VDI", base)]
     await repositories.update_space(call.world, record["SR"], *refs)
     return new
@@ -338,7 +338,8 @@ def data_destroy(call: Call, vdi: str) -> None:
 
 @implements("VDI.pool_migrate")
 def pool_migrate(call: Call, vdi: str, sr: str, options: dict[str, str]) -> str:
-    if not call.db.get("VDI", vdi)["VBDs"]:
+    record = call.db.find("VDI", vdi)
+    if record is None or not record["VBDs"]:
         raise Failure("VDI_NEEDS_VM_FOR_MIGRATE", vdi)
     raise Failure("NOT_IMPLEMENTED", "VDI.pool_migrate")
 
@@ -348,6 +349,13 @@ def get_nbd_info(call: Call, vdi: str) -> list[dict[str, str]]:
     """No network of the lab serves NBD."""
     call.db.get("VDI", vdi)
     return []
+
+
+@implements("VDI.generate_config")
+def generate_config(call: Call, host: str, vdi: str) -> str:
+    call.db.get("host", host)
+    call.db.get("VDI", vdi)
+    return ""
 
 
 @implements("VDI.open_database")

@@ -17,7 +17,7 @@ from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
 from lab.values import NULL
-from lab.world import Call, World, now
+from lab.world import Call, World
 
 HALTED, RUNNING = ("Halted",), ("Running",)
 ALL = ("Halted", "Paused", "Suspended", "Running")
@@ -39,10 +39,10 @@ STATES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 #: What allowed_operations tells of, in its order.
 LISTED = (
-    "changing_NVRAM", "changing_dynamic_range", "changing_shadow_memory", "changing_static_range", "checkpoint",
-    "clean_reboot", "clean_shutdown", "clone", "copy", "create_vtpm", "destroy", "export", "hard_reboot",
-    "hard_shutdown", "make_into_template", "metadata_export", "migrate_send", "pause", "pool_migrate", "provision",
-    "resume", "resume_on", "revert", "snapshot", "start", "start_on", "suspend", "unpause",
+    "create_vtpm", "destroy", "metadata_export", "export", "make_into_template", "changing_NVRAM",
+    "changing_shadow_memory", "changing_static_range", "changing_dynamic_range", "migrate_send", "pool_migrate",
+    "resume_on", "resume", "suspend", "hard_reboot", "hard_shutdown", "clean_reboot", "clean_shutdown", "unpause",
+    "pause", "start_on", "start", "provision", "checkpoint", "revert", "copy", "clone", "snapshot",
 )  # fmt: skip
 TEMPLATE_OPERATIONS = {
     "changing_NVRAM", "changing_dynamic_range", "changing_shadow_memory", "changing_static_range", "changing_VCPUs",
@@ -54,8 +54,6 @@ FEATURES = {
     "clean_shutdown": "feature-shutdown", "clean_reboot": "feature-reboot", "suspend": "feature-suspend",
     "checkpoint": "feature-suspend", "pool_migrate": "feature-suspend", "migrate_send": "feature-suspend",
 }  # fmt: skip
-#: Operations that may run beside one another.
-COEXISTING = {("snapshot", "changing_dynamic_range")}
 
 
 def bad_power_state(record: Record, expected: tuple[str, ...]) -> Failure:
@@ -140,12 +138,17 @@ def create(call: Call, record: dict[str, Any]) -> str:
         "has_vendor_device": hvm,
         "hardware_platform_version": 2 if hvm else record["hardware_platform_version"],
         "memory_overhead": vm_memory.overhead(record),
-        "metrics": call.db.create("VM_metrics", {"last_updated": now()}),
+        "metrics": new_metrics(call),
         "other_config": {"mac_seed": str(uuids.uuid4()), **record["other_config"]},
     }
     vm = call.db.create("VM", fields)
     call.world.refresh("VM", vm)
     return vm
+
+
+def new_metrics(call: Call) -> str:
+    """The metrics object of a VM that has never run."""
+    return call.db.create("VM_metrics", {"VCPUs_utilisation": {"0": 0.0}})
 
 
 @implements("VM.destroy")
@@ -244,26 +247,6 @@ def get_allowed_vif_devices(call: Call, vm: str) -> list[str]:
     return interfaces.free_devices(call.world, vm)
 
 
-@implements("VM.set_appliance")
-def set_appliance(call: Call, vm: str, value: str) -> None:
-    before = call.db.get("VM", vm)["appliance"]
-    if value != NULL:
-        call.db.get("VM_appliance", value)
-        if call.db.get("VM", vm)["is_a_template"]:
-            raise Failure("VM_IS_TEMPLATE", vm, "set_appliance")
-    call.db.set("VM", vm, appliance=value)
-    call.world.refresh("VM_appliance", before, value)
-
-
-@implements("VM.set_groups")
-def set_groups(call: Call, vm: str, value: list[str]) -> None:
-    if len(value) > 1:
-        raise Failure("TOO_MANY_GROUPS", *value)
-    for group in value:
-        call.db.get("VM_group", group)
-    call.db.set("VM", vm, groups=value)
-
-
 def _plain_setter(name: str) -> None:
     def set_value(call: Call, vm: str, value: Any) -> None:
         call.db.set("VM", vm, **{name: value})
@@ -283,9 +266,8 @@ def _plain_map(name: str) -> None:
 
 
 for plain in (
-    "other_config", "platform", "actions_after_crash", "order", "start_delay", "shutdown_delay", "ha_restart_priority",
-    "ha_always_run", "suspend_VDI", "protection_policy", "snapshot_schedule", "has_vendor_device", "NVRAM",
-    "bios_strings",
+    "other_config", "platform", "actions_after_crash", "ha_always_run", "snapshot_schedule", "has_vendor_device",
+    "NVRAM",
 ):  # fmt: skip
     _plain_setter(plain)
 for plain in ("other_config", "platform", "NVRAM"):

@@ -20,7 +20,7 @@ from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
 from lab.values import NULL, copied
-from lab.world import Call, now
+from lab.world import Call
 
 #: Fields that no copy of a VM takes over.
 NOT_COPIED = {
@@ -57,7 +57,7 @@ def copy_record(call: Call, source: Record, name: str, **changes: Any) -> str:
         guest_metrics=copy_metrics(call, "VM_guest_metrics", source["guest_metrics"]),
     )
     if fields["metrics"] == NULL:
-        fields["metrics"] = call.db.create("VM_metrics", {"last_updated": now()})
+        fields["metrics"] = machines.new_metrics(call)
     return call.db.create("VM", {**fields, **changes})
 
 
@@ -110,7 +110,7 @@ def require_storage(call: Call, source: Record) -> None:
 async def branch_disk(call: Call, disk: Record, snapshot: bool) -> str:
     """A clone or snapshot of a disk as part of one of its VM."""
     name = "snapshot" if snapshot else "clone"
-    changes = {"is_a_snapshot": True, "snapshot_of": disk.ref, "snapshot_time": now()} if snapshot else {}
+    changes = {"is_a_snapshot": True, "snapshot_of": disk.ref} if snapshot else {}
     async with (
         repositories.operation(call, disk["SR"], f"vdi_{name}"),
         images.hold(call, disk.ref, name),

@@ -53,10 +53,12 @@ def _set_limits(call: Call, vm: str, **changes: int) -> None:
     if values != sorted(values):
         raise Failure("MEMORY_CONSTRAINT_VIOLATION_ORDER")
     call.db.set("VM", vm, **{f"memory_{name}": value for name, value in zip(names, values, strict=True)})
+    if {"dynamic_min", "dynamic_max"} <= set(changes):
+        call.db.set("VM", vm, memory_target=changes["dynamic_min"])
     call.db.set("VM", vm, memory_overhead=overhead(call.db.get("VM", vm)))
 
 
-def _require_halted(call: Call, vm: str, name: str) -> None:
+def _require_allowed(call: Call, vm: str, name: str) -> None:
     # imported here: vm.py needs overhead() from this module
     from lab.classes.vm import refusal
 
@@ -67,37 +69,37 @@ def _require_halted(call: Call, vm: str, name: str) -> None:
 
 @implements("VM.set_memory_static_max")
 def set_memory_static_max(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_static_range")
+    _require_allowed(call, vm, "changing_static_range")
     _set_limits(call, vm, static_max=value)
 
 
 @implements("VM.set_memory_static_min")
 def set_memory_static_min(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_static_range")
+    _require_allowed(call, vm, "changing_static_range")
     _set_limits(call, vm, static_min=value)
 
 
 @implements("VM.set_memory_static_range")
 def set_memory_static_range(call: Call, vm: str, least: int, most: int) -> None:
-    _require_halted(call, vm, "changing_static_range")
+    _require_allowed(call, vm, "changing_static_range")
     _set_limits(call, vm, static_min=least, static_max=most)
 
 
 @implements("VM.set_memory_dynamic_max")
 def set_memory_dynamic_max(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_dynamic_range")
+    _require_allowed(call, vm, "changing_dynamic_range")
     _set_limits(call, vm, dynamic_max=value)
 
 
 @implements("VM.set_memory_dynamic_min")
 def set_memory_dynamic_min(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_dynamic_range")
+    _require_allowed(call, vm, "changing_dynamic_range")
     _set_limits(call, vm, dynamic_min=value)
 
 
 @implements("VM.set_memory_dynamic_range")
 def set_memory_dynamic_range(call: Call, vm: str, least: int, most: int) -> None:
-    _require_halted(call, vm, "changing_dynamic_range")
+    _require_allowed(call, vm, "changing_dynamic_range")
     _set_limits(call, vm, dynamic_min=least, dynamic_max=most)
 
 
@@ -105,7 +107,7 @@ def set_memory_dynamic_range(call: Call, vm: str, least: int, most: int) -> None
 def set_memory_limits(
     call: Call, vm: str, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
 ) -> None:
-    _require_halted(call, vm, "changing_static_range")
+    _require_allowed(call, vm, "changing_static_range")
     _set_limits(
         call, vm, static_min=static_min, static_max=static_max, dynamic_min=dynamic_min, dynamic_max=dynamic_max
     )
@@ -113,18 +115,18 @@ def set_memory_limits(
 
 @implements("VM.set_memory")
 def set_memory(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_static_range")
+    _require_allowed(call, vm, "changing_static_range")
     _set_limits(call, vm, static_max=value, dynamic_min=value, dynamic_max=value)
 
 
 @implements("VM.set_memory_target_live")
 def set_memory_target_live(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_memory_live")
+    _require_allowed(call, vm, "changing_memory_live")
 
 
 @implements("VM.wait_memory_target_live")
 def wait_memory_target_live(call: Call, vm: str) -> None:
-    _require_halted(call, vm, "awaiting_memory_live")
+    _require_allowed(call, vm, "awaiting_memory_live")
 
 
 @implements("VM.compute_memory_overhead")
@@ -158,7 +160,7 @@ def _set_vcpus(call: Call, vm: str, at_startup: int, most: int, given: int) -> N
 
 @implements("VM.set_VCPUs_max")
 def set_vcpus_max(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_VCPUs")
+    _require_allowed(call, vm, "changing_VCPUs")
     _set_vcpus(call, vm, call.db.get("VM", vm)["VCPUs_at_startup"], value, value)
 
 
@@ -169,11 +171,23 @@ def set_vcpus_at_startup(call: Call, vm: str, value: int) -> None:
 
 @implements("VM.set_VCPUs_number_live")
 def set_vcpus_number_live(call: Call, vm: str, value: int) -> None:
-    _require_halted(call, vm, "changing_VCPUs_live")
+    _require_allowed(call, vm, "changing_VCPUs_live")
 
 
 @implements("VM.set_HVM_shadow_multiplier")
 def set_hvm_shadow_multiplier(call: Call, vm: str, value: float) -> None:
-    _require_halted(call, vm, "changing_shadow_memory")
+    _require_allowed(call, vm, "changing_shadow_memory")
+    if value < 1.0:
+        raise Failure("INVALID_VALUE", "multiplier", f"{value:g}")
     call.db.set("VM", vm, HVM_shadow_multiplier=value)
     call.db.set("VM", vm, memory_overhead=overhead(call.db.get("VM", vm)))
+
+
+@implements("VM.set_shadow_multiplier_live")
+def set_shadow_multiplier_live(call: Call, vm: str, value: float) -> None:
+    _require_allowed(call, vm, "changing_shadow_memory_live")
+
+
+@implements("VM.add_to_VCPUs_params_live")
+def add_to_vcpus_params_live(call: Call, vm: str, key: str, value: str) -> None:
+    _require_allowed(call, vm, "changing_VCPUs_live")

@@ -14,7 +14,7 @@ from typing import Literal
 from lab import operations, placement
 from lab.classes import vbd as disks
 from lab.classes import vm as machines
-from lab.classes import vm_memory
+from lab.classes import vm_memory, vm_settings
 from lab.database import Record
 from lab.errors import Failure, internal
 from lab.hypervisor import Domain, DomainDisk, DomainNic, ExitReason, GuestReport, HypervisorError
@@ -73,7 +73,10 @@ async def attached(call: Call, vm: str) -> AsyncIterator[None]:
 
 async def boot(call: Call, vm: str, host: str, paused: bool) -> None:
     """Start a halted VM on a host; the caller holds the VM."""
-    _check_settings(call.db.get("VM", vm))
+    failure = vm_settings.start_refusal(call.db.get("VM", vm))
+    if failure:
+        raise failure
+    vm_settings.complete(call, vm)
     call.db.set("VM", vm, scheduled_to_be_resident_on=host)
     try:
         async with attached(call, vm):
@@ -99,16 +102,15 @@ async def run_domain(call: Call, vm: str) -> None:
 
 
 async def reset_volatile_disks(call: Call, vm: str) -> None:
-    """Nothing yet is kept volatile on behalf of on_boot=reset: refuse rather than keep what should go."""
+    """Drop what the disks with on_boot=reset gathered since they were cloned."""
     for vbd in call.db.get("VM", vm)["VBDs"]:
         vdi = call.db.find("VDI", call.db.get("VBD", vbd)["VDI"])
-        if vdi and vdi["on_boot"] == "reset" and not vdi["sm_config"].get("vhd-parent"):
+        if vdi is None or vdi["on_boot"] != "reset":
+            continue
+        if not vdi["sm_config"].get("vhd-parent"):
             raise Failure("SR_BACKEND_FAILURE_46", "", "The VDI is not available [opterr=no parent]", "")
-
-
-def _check_settings(record: Record) -> None:
-    if record["domain_type"] != "hvm" and not record["PV_bootloader"] and record["PV_kernel"]:
-        raise Failure("INVALID_VALUE", "kernel", record["PV_kernel"], "File does not exist")
+        await call.world.disks.destroy(vdi["uuid"])
+        await call.world.disks.clone(vdi["sm_config"]["vhd-parent"], vdi["uuid"])
 
 
 def _note_running(call: Call, vm: str, host: str, state: str) -> None:
@@ -265,8 +267,8 @@ async def unpause(call: Call, vm: str) -> None:
 @implements("VM.power_state_reset")
 async def power_state_reset(call: Call, vm: str) -> None:
     record = call.db.get("VM", vm)
-    if record["power_state"] == "Running":
-        raise Failure("HOST_IS_LIVE", record["resident_on"])
+    if record["power_state"] != "Halted":
+        raise Failure("DOMAIN_EXISTS", vm)
 
 
 async def domain_exited(world: World, vm_uuid: str, reason: ExitReason) -> None:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import xml.sax.saxutils
+import json
 
 from lab.classes import vbd as disks
 from lab.classes import vdi as images
@@ -38,7 +38,7 @@ async def snapshot(call: Call, vm: str, name: str, ignored: list[str]) -> str:
         )
         new = vm_clone.copy_record(
             call, source, name, is_a_template=True, is_a_snapshot=True, snapshot_of=vm, snapshot_time=now(),
-            parent=source["parent"], snapshot_metadata=f"<{xml.sax.saxutils.escape(source['uuid'])}>",
+            parent=source["parent"], snapshot_metadata=json.dumps({"name_label": source["name_label"]}),
             snapshot_info={
                 "power-state-at-snapshot": source["power_state"], "disk-snapshot-type": "crash_consistent",
             },
@@ -74,9 +74,8 @@ async def revert(call: Call, snapshot: str) -> None:
             vm_power.note_halted(call.world, vm)
         made = await vm_clone.copy_disks(call, record, lambda disk: vm_clone.branch_disk(call, disk, False))
         await _remove_devices(call, vm)
-        taken = {
-            k: v for k, v in record.fields.items() if k not in vm_clone.NOT_COPIED | KEPT_BY_REVERT | {"name_label"}
-        }
+        taken = {k: v for k, v in record.fields.items() if k not in vm_clone.NOT_COPIED | KEPT_BY_REVERT}
+        taken.update(json.loads(record["snapshot_metadata"] or "{}"))
         call.db.set("VM", vm, **taken, parent=snapshot)
         vm_clone.copy_devices(call, record, vm, made, keep_macs=True)
     machines.refresh(call.world, vm)
@@ -90,11 +89,6 @@ async def _remove_devices(call: Call, vm: str) -> None:
             await images.erase(call, found["VDI"])
     for vif in call.db.get("VM", vm)["VIFs"]:
         interfaces.remove(call, vif)
-
-
-@implements("VM.snapshot_with_quiesce")
-def snapshot_with_quiesce(call: Call, vm: str, name: str) -> None:
-    raise Failure("MESSAGE_REMOVED")
 
 
 @implements("VM.checkpoint")

@@ -35,9 +35,15 @@ def parse_call(body: bytes) -> JsonCall:
     if not isinstance(call, dict) or not isinstance(call.get("method"), str):
         raise Malformed("this is no call")
     parameters = call.get("params", [])
-    if not isinstance(parameters, list):
-        raise Malformed("the parameters are no list")
-    return JsonCall(call["method"], parameters, call.get("id"), 2 if call.get("jsonrpc") == "2.0" else 1)
+    version = {"2.0": 2, None: 1}.get(call.get("jsonrpc"))
+    if version is None:
+        raise Malformed(f"there is no version {call['jsonrpc']}")
+    if version == 2 and (isinstance(call.get("id"), bool) or not isinstance(call.get("id"), (int, str))):
+        raise Malformed("the id is neither text nor an integer")
+    # named parameters count as one, as in XAPI
+    return JsonCall(
+        call["method"], parameters if isinstance(parameters, list) else [parameters], call.get("id"), version
+    )
 
 
 def plain(kind: Type, value: Any) -> Any:
@@ -58,15 +64,19 @@ def plain(kind: Type, value: Any) -> Any:
     return "" if kind.kind == "void" else value
 
 
+def _encode(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 def success(call: JsonCall, value: Any) -> bytes:
     answer = {"jsonrpc": "2.0", "result": value, "id": call.id}
     if call.version == 1:
         answer = {"result": value, "error": None, "id": call.id}
-    return json.dumps(answer).encode()
+    return _encode(answer)
 
 
 def failure(call: JsonCall, description: list[str]) -> bytes:
     if call.version == 1:
-        return json.dumps({"result": None, "error": description, "id": call.id}).encode()
+        return _encode({"result": None, "error": description, "id": call.id})
     error = {"code": 1, "message": description[0], "data": description[1:]}
-    return json.dumps({"jsonrpc": "2.0", "error": error, "id": call.id}).encode()
+    return _encode({"jsonrpc": "2.0", "error": error, "id": call.id})

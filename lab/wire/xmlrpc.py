@@ -48,9 +48,7 @@ def _typed(child: ElementTree.Element, text: str) -> Any:
     if child.tag in ("int", "i4", "i8"):
         return int(text)
     if child.tag == "boolean":
-        if text not in ("0", "1", "true", "false"):
-            raise Malformed(f"{text!r} is no boolean")
-        return text in ("1", "true")
+        return bool(int(text))
     if child.tag == "double":
         return float(text)
     if child.tag == "dateTime.iso8601":
