@@ -52,8 +52,8 @@ def make_instance(site: Worksite, spec: VmPoolSpec, create: Create) -> str:
     elif host_key:
         labels = _disk_labels(record["uuid"], spec, create, instance)
         _make_overlay(site, vm, spec, create, instance, host_key, nics, labels)
-    if spec.swap:
-        _make_swap(site, vm, spec, create, _disk_labels(record["uuid"], spec, create, instance))
+    if create.swap_size:
+        _make_swap(site, vm, create, create.swap_size, _disk_labels(record["uuid"], spec, create, instance))
     site.client.call("VM.set_name_label", vm, create.name)
     site.client.call("VM.add_to_other_config", vm, PREFIX + "uuid", record["uuid"])
     if kept:
@@ -186,8 +186,8 @@ def _make_overlay(
     attach_disk(site, vm, vdi, OVERLAY)
 
 
-def _make_swap(site: Worksite, vm: str, spec: VmPoolSpec, create: Create, labels: dict[str, str]) -> None:
-    vdi, vdi_uuid, size = _create_disk(site, create, Kind.SWAP, spec.swap or 0, labels)
+def _make_swap(site: Worksite, vm: str, create: Create, size: int, labels: dict[str, str]) -> None:
+    vdi, vdi_uuid, size = _create_disk(site, create, Kind.SWAP, size, labels)
     with tempfile.TemporaryDirectory(prefix="skinnybox-") as directory:
         _upload(site, vdi, create, build_swap(vdi_uuid, size, Path(directory)))
     attach_disk(site, vm, vdi, SWAP)

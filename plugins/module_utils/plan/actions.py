@@ -12,6 +12,7 @@ from ..model.masters import MasterVersion
 from ..model.records import Disk, Network, StorageRepository
 from .sizes import show_size
 from .spec import VmPoolSpec
+from .storage import first_cost, full_cost, swap_cost
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,22 @@ class Create:
     nics: tuple[NicPlan, ...]
     overlay_sr: StorageRepository
     overlay_size: int
+    swap_size: int | None
     start: bool
     kept_overlay: Disk | None = None
     sign = "+"
+
+    @property
+    def bytes_now(self) -> int:
+        """What its new disks take on their SR at once."""
+        overlay = 0 if self.kept_overlay else first_cost(self.overlay_sr.type, self.overlay_size)
+        return overlay + (swap_cost(self.overlay_sr.type, self.swap_size) if self.swap_size else 0)
+
+    @property
+    def bytes_at_most(self) -> int:
+        """What its new disks take when every block of them is written."""
+        sizes = [self.swap_size or 0, 0 if self.kept_overlay else self.overlay_size]
+        return sum(full_cost(self.overlay_sr.type, size) for size in sizes if size)
 
     def text(self) -> str:
         disk = f"overlay {show_size(self.overlay_size)} on {self.overlay_sr.name}"

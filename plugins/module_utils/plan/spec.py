@@ -22,6 +22,7 @@ _PUBLIC_KEY = re.compile(r"^(ssh-|ecdsa-|sk-)[^\n]+$")
 #: Below this an ext4 with a journal has no room for anything.
 SMALLEST_OVERLAY = 64 * MIB
 SMALLEST_MEMORY = 128 * MIB
+SMALLEST_SWAP = 1 * MIB
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def parse_vm_pool(options: Mapping[str, Any]) -> VmPoolSpec:
         master=parse_master(options["master"]),
         overlay_size=_size_at_least(overlay.get("size") or "1 GiB", SMALLEST_OVERLAY, "overlay.size"),
         overlay_sr=overlay.get("sr"),
-        swap=parse_size(options["swap"], "swap") if options.get("swap") else None,
+        swap=_size_at_least(options["swap"], SMALLEST_SWAP, "swap") if options.get("swap") else None,
         vcpus=_vcpus(hardware.get("vcpus")),
         memory=_memory(hardware.get("memory")),
         networks=tuple(_network(entry, index) for index, entry in enumerate(options.get("networks") or ())),

@@ -28,6 +28,11 @@ def full_cost(sr_type: str, size: int) -> int:
     return blocks * (_BLOCK + 512) + blocks * 4 + 4096
 
 
+def swap_cost(sr_type: str, size: int) -> int:
+    """Bytes that a fresh swap disk takes: all of it on thick SRs, the block of its header elsewhere."""
+    return full_cost(sr_type, size if sr_type in THICK_TYPES else _BLOCK)
+
+
 def first_cost(sr_type: str, size: int) -> int:
     """Bytes that a fresh overlay takes: all of it on thick SRs, what is touched elsewhere."""
     return full_cost(sr_type, size) if sr_type in THICK_TYPES else min(FRESH_OVERLAY, full_cost(sr_type, size))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from .actions import Attention, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
 from .sizes import show_size
-from .storage import first_cost, full_cost
 
 
 def plan_lines(plan: VmPoolPlan) -> list[str]:
@@ -39,9 +38,8 @@ def summary(plan: VmPoolPlan) -> str:
     if needs_you := count(Attention):
         parts.append(f"{needs_you} needs you" if needs_you == 1 else f"{needs_you} need you")
     text = "Plan: " + ", ".join(parts) + "."
-    made = [a for a in plan.actions if isinstance(a, Create) and a.kept_overlay is None]
-    if made:
-        now = sum(first_cost(a.overlay_sr.type, a.overlay_size) for a in made)
-        most = sum(full_cost(a.overlay_sr.type, a.overlay_size) for a in made)
+    made = [action for action in plan.actions if isinstance(action, Create)]
+    if most := sum(create.bytes_at_most for create in made):
+        now = sum(create.bytes_now for create in made)
         text += f" Disk: {show_size(now)} now, {show_size(most)} at most."
     return text

@@ -30,7 +30,6 @@ from .naming import free_numbers, instance_name
 from .refusal import Refused
 from .sizes import show_size
 from .spec import Family, NetworkSpec, VmPoolSpec
-from .storage import first_cost
 
 
 def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan:
@@ -158,6 +157,7 @@ def _create(
         nics=tuple(_nic(device, network, wish, number) for device, (network, wish) in enumerate(networks)),
         overlay_sr=sr,
         overlay_size=spec.overlay_size,
+        swap_size=spec.swap,
         start=spec.power_state == "running",
     )
 
@@ -224,11 +224,11 @@ def _check_addresses(pool: HostPool, creations: list[Create]) -> None:
 
 
 def _check_space(sr: StorageRepository, creations: list[Create]) -> None:
-    needed = sum(first_cost(sr.type, c.overlay_size) for c in creations if c.kept_overlay is None)
+    needed = sum(create.bytes_now for create in creations if create.overlay_sr.ref == sr.ref)
     if needed > sr.free:
         raise Refused(
             f"SR {sr.name!r} ({sr.uuid}) has {show_size(sr.free)} free, {show_size(needed)} are needed for "
-            f"{len(creations)} overlays. Free space or choose another SR (overlay.sr)."
+            f"the disks of {len(creations)} new instances. Free space or choose another SR (overlay.sr)."
         )
 
 
