@@ -45,7 +45,9 @@ class Instance:
 
 @dataclass(frozen=True)
 class Leftover:
-    """What a run that was killed left of an instance which it was making: never booted, so never of value."""
+    """What nobody misses of an instance: the work of a run that was killed while making it, which never booted,
+    or the swap disk of a VM that is gone.
+    """
 
     name: str
     vm: VirtualMachine | None
@@ -64,19 +66,18 @@ def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
 
 
 def leftovers(pool: HostPool, vm_pool: str) -> list[Leftover]:
-    """What killed runs left of a VM pool's instances: unfinished VMs, and the disks made for them."""
+    """What killed runs left of a VM pool's instances: unfinished VMs with the disks made for them; also lone swaps."""
     disks = _disks_by("vm", pool)
     found = []
-    known = set()
+    known = {vm.uuid for vm in pool.vms.values()}
     for vm in pool.vms.values():
         if vm.power_state == "Halted" and _is_unfinished(pool, vm, vm_pool):
-            known.add(vm.uuid)
             match = _UNFINISHED.match(vm.name)
             found.append(Leftover(match["instance"] if match else vm.name, vm, disks.get(vm.uuid, ())))
     for uuid, its_disks in disks.items():
-        unfinished = tuple(d for d in its_disks if d.standing is Standing.UNFINISHED)
-        if uuid not in known and unfinished and unfinished[0].labels["pool"] == vm_pool:
-            found.append(Leftover(unfinished[0].labels["name"], None, unfinished))
+        lone = tuple(d for d in its_disks if d.standing is Standing.UNFINISHED or d.labels.kind == Kind.SWAP.value)
+        if uuid not in known and lone and lone[0].labels["pool"] == vm_pool:
+            found.append(Leftover(lone[0].labels["name"], None, lone))
     return sorted(found, key=lambda leftover: leftover.name)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ..model.instances import Instance, Leftover
+from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, Network, StorageRepository
 from .sizes import show_size
@@ -37,7 +38,7 @@ class NicPlan:
 
 @dataclass(frozen=True)
 class Tidy:
-    """Remove what a killed run left of an instance that it was making."""
+    """Remove what is left of an instance that a killed run was making, or of a VM that was deleted by hand."""
 
     leftover: Leftover
     sign = "-"
@@ -47,6 +48,8 @@ class Tidy:
         return self.leftover.name
 
     def text(self) -> str:
+        if self.leftover.vm is None and all(disk.labels.kind == Kind.SWAP.value for disk in self.leftover.disks):
+            return "swap disk of a VM that is gone: removed"
         return "unfinished, left by a run that was interrupted: removed"
 
 
