@@ -65,6 +65,7 @@ async def furnish(world: World) -> None:
     ):
         _template(world, name)
     vm_memory.update_host(world, host)
+    world.refresh("host", host)
     world.settle()
 
 
@@ -94,9 +95,7 @@ def _host(world: World) -> str:
             "API_version_major": 2, "API_version_minor": 21, "API_version_vendor": "XenSource",
             "software_version": version, "cpu_info": _cpu_info(world), "edition": "xcp-ng", "sched_policy": "credit",
             "capabilities": ["xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_64"], "chipset_info": {"iommu": "false"},
-            "supported_bootloaders": ["pygrub", "eliloader"], "display": "enabled", "allowed_operations": [
-                "vm_migrate", "provision", "vm_resume", "evacuate", "vm_start",
-            ],
+            "supported_bootloaders": ["pygrub", "eliloader"], "display": "enabled",
             "virtual_hardware_platform_versions": [0, 1, 2], "other_config": {"agent_start_time": f"{now():.0f}."},
             "logging": {}, "license_params": {},
         },

@@ -91,6 +91,13 @@ def destroy(call: Call, appliance: str) -> None:
     call.db.delete("VM_appliance", appliance)
 
 
+@implements("VM_group.destroy")
+def destroy_group(call: Call, group: str) -> None:
+    for vm in call.db.get("VM_group", group)["VMs"]:
+        call.db.set("VM", vm, groups=[])
+    call.db.delete("VM_group", group)
+
+
 @implements("VM_appliance.assert_can_be_recovered")
 def assert_can_be_recovered(call: Call, appliance: str, session_to: str) -> None:
     call.db.get("VM_appliance", appliance)

@@ -73,3 +73,8 @@ def add_to_guest_agent_config(call: Call, pool: str, key: str, value: str) -> No
 @implements("pool.remove_from_guest_agent_config")
 def remove_from_guest_agent_config(call: Call, pool: str, key: str) -> None:
     call.db.drop("pool", pool, "guest_agent_config", key)
+
+
+@implements("pool.hello")
+def hello(call: Call, uuid: str, address: str) -> str:
+    return "ok" if uuid in call.db.tables["host"].by_uuid else "unknown_host"

@@ -22,6 +22,12 @@ async def slave_local_login_with_password(call: Call, user: str, password: str) 
     return await sessions.login(call.world, user, password, "")
 
 
+@implements("session.slave_login")
+def slave_login(call: Call, host: str, secret: str) -> str:
+    """No other host is part of the pool, so no secret is right."""
+    raise Failure("SESSION_AUTHENTICATION_FAILED", host, "Pool credentials invalid")
+
+
 @implements("session.logout", "session.local_logout")
 def logout(call: Call) -> None:
     sessions.close_session(call.world, call.session)

@@ -293,3 +293,10 @@ def assert_attachable(call: Call, vbd: str) -> None:
     failure = attach_refusal(call.world, vbd)
     if failure:
         raise failure
+
+
+@implements("VBD.pause", "VBD.unpause")
+def pause(call: Call, vbd: str, *token: str) -> str:
+    """Deprecated; the storage layer's business."""
+    _require_running(call, call.db.get("VBD", vbd))
+    return ""

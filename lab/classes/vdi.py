@@ -244,7 +244,7 @@ async def copy(call: Call, vdi: str, sr: str, base_vdi: str, into_vdi: str) -> s
             repositories.require_plugged(call.world, target_sr)
             repositories.require_operation(call.world, target_sr, "vdi_create")
             async with repositories.operation(call, target_sr, "vdi_create"):
-                fields = {name: record[name] for name in COPIED_BY_CLONE}
+                fields = {name: record[name] for name in (*COPIED_BY_CLONE, "tags")}
                 into_vdi = await make(call, {**fields, "SR": target_sr, "on_boot": "persist"})
         await _copy_data(call, record, into_vdi)
     await repositories.update_space(call.world, target_sr, into_vdi)

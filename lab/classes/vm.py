@@ -182,7 +182,7 @@ def set_is_a_template(call: Call, vm: str, value: bool) -> None:
         failure = refusal(call.world, vm, "make_into_template")
         if failure:
             raise failure
-        if record["appliance"] != NULL:
+        if call.db.exists("VM_appliance", record["appliance"]):
             raise Failure("VM_IS_PART_OF_AN_APPLIANCE", vm, record["appliance"])
         _remove_metrics(call, record)
     call.db.set("VM", vm, is_a_template=value, is_default_template=record["is_default_template"] and value)
@@ -202,7 +202,10 @@ def _remove_metrics(call: Call, record: Record) -> None:
 def set_is_default_template(call: Call, vm: str, value: bool) -> None:
     if value:
         set_is_a_template(call, vm, True)
-    call.db.set("VM", vm, is_default_template=value)
+        call.db.put("VM", vm, "other_config", "default_template", "true")
+    else:
+        call.db.drop("VM", vm, "other_config", "default_template")
+    call.db.set("VM", vm, is_default_template=value, ha_always_run=False)
     call.world.refresh("VM", vm)
 
 

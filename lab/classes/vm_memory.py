@@ -22,7 +22,7 @@ VCPU_RULE = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
 def overhead(record: Mapping[str, Any] | Record) -> int:
     """Bytes that the host spends on a VM beside the VM's own memory."""
     shadow = math.ceil((256 * record["VCPUs_max"] + 2 * (record["memory_static_max"] // MIB)) / 256)
-    return (2 + max(1, math.ceil(shadow * record["HVM_shadow_multiplier"]))) * MIB
+    return (2 + max(1, int(shadow * record["HVM_shadow_multiplier"]))) * MIB
 
 
 def needed(record: Record) -> int:
@@ -53,8 +53,8 @@ def _set_limits(call: Call, vm: str, **changes: int) -> None:
     if values != sorted(values):
         raise Failure("MEMORY_CONSTRAINT_VIOLATION_ORDER")
     call.db.set("VM", vm, **{f"memory_{name}": value for name, value in zip(names, values, strict=True)})
-    if {"dynamic_min", "dynamic_max"} <= set(changes):
-        call.db.set("VM", vm, memory_target=changes["dynamic_min"])
+    if {"dynamic_min", "dynamic_max"} & set(changes):
+        call.db.set("VM", vm, memory_target=call.db.get("VM", vm)["memory_dynamic_min"])
     call.db.set("VM", vm, memory_overhead=overhead(call.db.get("VM", vm)))
 
 

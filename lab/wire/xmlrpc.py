@@ -48,7 +48,7 @@ def _typed(child: ElementTree.Element, text: str) -> Any:
     if child.tag in ("int", "i4", "i8"):
         return int(text)
     if child.tag == "boolean":
-        return bool(int(text))
+        return text == "true" or (text != "false" and bool(int(text)))
     if child.tag == "double":
         return float(text)
     if child.tag == "dateTime.iso8601":
