@@ -81,6 +81,7 @@ plan_text:
   sample: ["noble:8 published from VM noble-golden", "noble:4 retired"]
 """
 
+from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
@@ -92,13 +93,18 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.publish 
     publish,
     retire,
 )
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.worksite import worksite
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.worksite import Worksite, worksite
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.golden.boot_cd import Seal
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import master_facts
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.masters import (
     MasterVersion,
     master_versions,
 )
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import HostPool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import (
+    Disk,
+    HostPool,
+    VirtualMachine,
+)
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import master as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName, parse_master
@@ -127,30 +133,65 @@ def bring_about(run: module.Run) -> dict:
     return states[run.params["state"]](run)
 
 
-def bring_published(run: module.Run) -> dict:
-    """A version of the golden VM's sealed state."""
-    name, pool = run.params["name"], run.read()
+@dataclass(frozen=True)
+class Publication:
+    """What publishing a golden VM's sealed state comes to."""
+
+    golden: VirtualMachine
+    root: Disk
+    boot: Disk
+    seal: Seal
+    version: MasterVersion | None  # None: it is not published yet
+    number: int
+    promotes: bool
+    surplus: list[MasterVersion]
+    lines: list[str]
+
+
+def plan_publication(run: module.Run, pool: HostPool) -> Publication:
+    """Look at the golden VM and at what is published of it. Raises Refused."""
+    name = run.params["name"]
     golden = plan.find_golden_vm(pool, run.params["golden_vm"])
     root, boot, seal = inspect_golden_vm(run.client, pool, golden)
     version = plan.published_from(pool, name, seal.master_id)
-    lines = [str(line) for line in plan.clearing_lines(pool, name)]
     number = version.number if version else plan.next_number(pool, name)
+    promotes = plan.is_to_be_promoted(pool, name, version, run.params["promote"])
+    surplus = plan.superfluous(pool, name, run.params["keep"], version is None, promotes, number)
+    lines = plan.clearing_lines(pool, name)
     if version is None:
         lines.append(f"{name}:{number} published from VM {golden.name} ({golden.uuid})")
-    if promotes := plan.is_to_be_promoted(pool, name, version, run.params["promote"]):
+    if promotes:
         lines.append(f"{name}:{number} promoted")
-    surplus = plan.superfluous(pool, name, run.params["keep"], version is None, promotes, number)
     lines += [f"{old.title} retired" for old in surplus]
-    if lines and not run.check_mode:
-        with locked(run.client, pool, f"master image {name}"), worksite(run.client, pool) as site:
-            clear(site, plan.remains(pool, name))
-            blueprint = version.blueprint.ref if version else publish(site, name, number, golden, root, boot, seal)
-            if promotes:
-                promote(site, blueprint, master_versions(pool))
-            for old in surplus:
-                retire(site, old)
+    return Publication(golden, root, boot, seal, version, number, promotes, surplus, lines)
+
+
+def bring_published(run: module.Run) -> dict:
+    """A version of the golden VM's sealed state."""
+    name, pool = run.params["name"], run.read()
+    todo = plan_publication(run, pool)
+    if todo.lines and not run.check_mode:
+        with locked(run.client, pool, f"master image {name}"):
+            # Somebody may have done the same, or begun to use an old version, while we looked.
+            pool = run.read()
+            todo = plan_publication(run, pool)
+            with worksite(run.client, pool) as site:
+                carry_out(site, name, todo)
         pool = run.read()
-    return report(pool, name, number, lines)
+    return report(pool, name, todo.number, todo.lines)
+
+
+def carry_out(site: Worksite, name: str, todo: Publication) -> None:
+    """Clear, publish, promote and retire, as planned. Raises XapiError."""
+    clear(site, plan.remains(site.pool, name))
+    if todo.version:
+        blueprint = todo.version.blueprint.ref
+    else:
+        blueprint = publish(site, name, todo.number, todo.golden, todo.root, todo.boot, todo.seal)
+    if todo.promotes:
+        promote(site, blueprint, master_versions(site.pool))
+    for old in todo.surplus:
+        retire(site, old)
 
 
 def bring_promoted(run: module.Run) -> dict:
@@ -159,8 +200,8 @@ def bring_promoted(run: module.Run) -> dict:
     version = plan.find_version(pool, name, run.params["version"])
     lines = [] if plan.is_promoted(pool, version) else [f"{version.title} promoted"]
     if lines and not run.check_mode:
-        with locked(run.client, pool, f"master image {name}"), worksite(run.client, pool) as site:
-            promote(site, version.blueprint.ref, master_versions(pool))
+        with locked(run.client, pool, f"master image {name}"), worksite(run.client, run.read()) as site:
+            promote(site, plan.find_version(site.pool, name, version.number).blueprint.ref, master_versions(site.pool))
         pool = run.read()
     return report(pool, name, version.number, lines)
 
@@ -169,12 +210,13 @@ def bring_retired(run: module.Run) -> dict:
     """A version gone, with what an interrupted run left."""
     name, number, pool = run.params["name"], run.params["version"], run.read()
     version = plan.find_retirable(pool, MasterName(name, number))
-    lines = [str(line) for line in plan.clearing_lines(pool, name)]
+    lines = plan.clearing_lines(pool, name)
     if version:
         lines.append(f"{version.title} retired")
     if lines and not run.check_mode:
-        with locked(run.client, pool, f"master image {name}"), worksite(run.client, pool) as site:
-            clear(site, plan.remains(pool, name))
+        with locked(run.client, pool, f"master image {name}"), worksite(run.client, run.read()) as site:
+            version = plan.find_retirable(site.pool, MasterName(name, number))
+            clear(site, plan.remains(site.pool, name))
             if version:
                 retire(site, version)
         pool = run.read()

@@ -1,0 +1,225 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host pool as XAPI's records, built by hand, and a plan carried out on it: for tests of planning without I/O."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import uuid
+from typing import Any
+
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import unfinished_name
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import CLASSES, NULL, HostPool, host_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec, parse_vm_pool
+
+GIB = 1 << 30
+NEVER = "19700101T00:00:00Z"
+
+
+def declaration(**options: Any) -> VmPoolSpec:
+    """A VM pool web of one instance of noble; options as the module has them."""
+    return parse_vm_pool({"name": "web", "size": 1, "master": "noble", **options})
+
+
+class World:
+    """Records of a host pool with one host, one SR and one network. References count up, uuids are made of them."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in CLASSES}
+        self._numbers = itertools.count(1)
+        self.host = self.add("host", name_label="xen1", enabled=True)
+        self.sr = self.add_sr("Local SSD")
+        self.network = self.add("network", name_label="Production")
+        self.pool = self.add("pool", name_label="london", default_SR=self.sr, other_config={})
+
+    def add(self, name: str, **fields: Any) -> str:
+        """Add a record; its reference."""
+        number = next(self._numbers)
+        ref = f"OpaqueRef:{number:06d}"
+        self.records[name][ref] = {"uuid": str(uuid.UUID(int=number)), **fields}
+        return ref
+
+    def model(self, shuffled: random.Random | None = None) -> HostPool:
+        """What the records say, optionally after the records of every class were shuffled."""
+        if shuffled is None:
+            return host_pool(self.records)
+        return host_pool({name: dict(_shuffle(list(found.items()), shuffled)) for name, found in self.records.items()})
+
+    def add_sr(self, name: str, *, type_: str = "ext", content: str = "user", size: int = 500 * GIB,
+               plugged: bool = True, shared: bool = False) -> str:
+        """An SR; with a plugged PBD on the first host unless told otherwise."""
+        sr = self.add("SR", name_label=name, type=type_, content_type=content, shared=shared,
+                      physical_size=str(size), physical_utilisation="0")
+        self.add("PBD", SR=sr, host=self.host, currently_attached=plugged)
+        return sr
+
+    def add_disk(self, name: str, sr: str | None = None, size: int = GIB, **fields: Any) -> str:
+        """A VDI."""
+        return self.add("VDI", **{
+            "name_label": name, "SR": sr or self.sr, "virtual_size": str(size), "physical_utilisation": "0",
+            "managed": True, "snapshot_of": NULL, "snapshot_time": NEVER, "other_config": {}, "VBDs": [], **fields,
+        })  # fmt: skip
+
+    def add_vm(self, name: str, power_state: str = "Halted", **fields: Any) -> str:
+        """A VM."""
+        return self.add("VM", **{
+            "name_label": name, "power_state": power_state, "is_a_template": False, "is_a_snapshot": False,
+            "is_control_domain": False, "resident_on": self.host if power_state == "Running" else NULL,
+            "VCPUs_max": "1", "memory_static_max": str(GIB), "other_config": {}, "guest_metrics": NULL,
+            "xenstore_data": {}, **fields,
+        })  # fmt: skip
+
+    def attach(self, vm: str, vdi: str, position: str, mode: str = "RW", type_: str = "Disk") -> str:
+        """A VBD."""
+        vbd = self.add("VBD", VM=vm, VDI=vdi, userdevice=position, type=type_, mode=mode, currently_attached=False)
+        self.records["VDI"][vdi]["VBDs"].append(vbd)
+        return vbd
+
+    def add_nic(self, vm: str, device: int = 0, mac: str = "0a:00:00:00:00:01") -> str:
+        """A VIF."""
+        return self.add("VIF", VM=vm, network=self.network, device=str(device), MAC=mac)
+
+    def uuid_of(self, name: str, ref: str) -> str:
+        return self.records[name][ref]["uuid"]
+
+    def own(self, name: str, ref: str) -> None:
+        """Add the uuid label, which makes an object a finished one."""
+        record = self.records[name][ref]
+        record["other_config"]["skinnybox:uuid"] = record["uuid"]
+
+    def remove(self, name: str, ref: str) -> None:
+        """Remove a VM or VDI as XAPI does: with its attachments and NICs; a VM's disks stay."""
+        field = {"VM": "VM", "VDI": "VDI"}[name]
+        del self.records[name][ref]
+        for what in ("VBD", "VIF"):
+            gone = [vbd for vbd, record in self.records[what].items() if record.get(field) == ref]
+            for vbd in gone:
+                del self.records[what][vbd]
+                for disk in self.records["VDI"].values():
+                    disk["VBDs"] = [other for other in disk["VBDs"] if other != vbd]
+
+    def copy(self, name: str, ref: str, label: str) -> str:
+        """What VM.clone and VDI.clone make: other_config and all, under a uuid of its own."""
+        record = self.records[name][ref]
+        return self.add(name, **{
+            **{key: value for key, value in record.items() if key != "uuid"},
+            "name_label": label, "other_config": dict(record["other_config"]), **({"VBDs": []} if name == "VDI" else {}),
+        })  # fmt: skip
+
+    def add_master(self, name: str = "noble", number: int = 1, promoted: int | None = 100, *, finished: bool = True,
+                   sr: str | None = None, size: int = 8 * GIB) -> str:
+        """A published master version; the blueprint's reference."""
+        labels = {"master": name, "version": str(number), "master_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}:{number}"))}
+        root = self.add_disk(f"{name}:{number} root", sr, size, other_config=other_config(Kind.ROOT, **labels))
+        boot = self.add_disk(f"{name}:{number} boot CD", sr, 64 << 20, other_config=other_config(Kind.BOOT, **labels))
+        self.own("VDI", root)
+        self.own("VDI", boot)
+        labels.update(root=self.uuid_of("VDI", root), boot=self.uuid_of("VDI", boot), network="netplan",
+                      networks=self.uuid_of("network", self.network), golden_vm="")
+        if promoted:
+            labels["promoted"] = str(promoted)
+        blueprint = self.add_vm(f"{name}:{number}", is_a_template=True, other_config=other_config(Kind.BLUEPRINT, **labels))
+        self.attach(blueprint, root, "0", "RO", "CD")
+        self.attach(blueprint, boot, "3", "RO", "CD")
+        if finished:
+            self.own("VM", blueprint)
+        return blueprint
+
+    def labels(self, vm: str) -> dict[str, str]:
+        """A VM's labels without the prefix."""
+        return {k.removeprefix("skinnybox:"): v for k, v in self.records["VM"][vm]["other_config"].items()}
+
+    def add_instance(self, number: int, *, pool: str = "web", blueprint: str | None = None, power_state: str = "Running",
+                     addresses: str = "", swap: bool = False, finished: bool = True, overlay: str | None = None) -> str:
+        """An instance of a master version (the first one by default) with its disks; the VM's reference."""
+        blueprint = blueprint or next(ref for ref, r in self.records["VM"].items() if r["is_a_template"])
+        master, name = self.labels(blueprint), f"{pool}-{number:03d}"
+        vm = self.add_vm(name if finished else unfinished_name(name, pool), power_state)
+        uuid_ = self.uuid_of("VM", vm)
+        instance = self.records["VDI"][overlay]["other_config"]["skinnybox:instance"] if overlay else f"instance-of-{uuid_}"
+        common = {"pool": pool, "name": name, "number": str(number), "instance": instance}
+        common |= {key: master[key] for key in ("master", "version", "master_id")}
+        mac = f"0a:00:00:00:00:{number % 256:02x}"
+        nics = nic_label([(0, mac, self.uuid_of("network", self.network))])
+        self.records["VM"][vm]["other_config"] = other_config(Kind.INSTANCE, **common, addresses=addresses, nics=nics)
+        by_uuid = {record["uuid"]: ref for ref, record in self.records["VDI"].items()}
+        self.attach(vm, by_uuid[master["root"]], "0", "RO")
+        self.attach(vm, by_uuid[master["boot"]], "3", "RO", "CD")
+        kinds = ([] if overlay else [(Kind.OVERLAY, "1")]) + ([(Kind.SWAP, "2")] if swap else [])
+        for kind, position in kinds:
+            labels = other_config(kind, **common, vm=uuid_, nics=nics, host_key="ssh-ed25519 AAAA")
+            disk = self.add_disk(f"{name} {kind.value}", other_config=labels)
+            self.own("VDI", disk)
+            self.attach(vm, disk, position)
+        if overlay:
+            self.attach(vm, overlay, "1")
+            self.records["VDI"][overlay]["other_config"]["skinnybox:vm"] = uuid_
+        self.add_nic(vm, 0, mac)
+        if finished:
+            self.own("VM", vm)
+        return vm
+
+    def carry_out(self, todo: plan.VmPoolPlan) -> None:
+        """Do to the records what the plan says."""
+        for action in todo.actions:
+            if isinstance(action, plan.Create):
+                self._create(todo, action)
+            elif isinstance(action, plan.Remove):
+                self._remove(action.instance.vm.ref, [disk.ref for disk in action.instance.disks])
+            elif isinstance(action, plan.Tidy):
+                self._remove(action.leftover.vm.ref if action.leftover.vm else None, [d.ref for d in action.leftover.disks])
+            elif isinstance(action, plan.RemoveOverlay):
+                self.remove("VDI", action.disk.ref)
+            elif isinstance(action, plan.Start):
+                self._power(action.instance.vm.ref, "Running")
+            elif isinstance(action, plan.Stop):
+                self._power(action.instance.vm.ref, "Halted")
+            elif isinstance(action, plan.Reattach):
+                self._reattach(action)
+
+    def _create(self, todo: plan.VmPoolPlan, action: plan.Create) -> None:
+        assert todo.spec is not None
+        self.add_instance(
+            action.number,
+            pool=todo.vm_pool,
+            blueprint=action.master.blueprint.ref,
+            power_state="Running" if action.start else "Halted",
+            addresses=" ".join(address for nic in action.nics for address in nic.addresses),
+            swap=bool(action.swap_size),
+            overlay=action.kept_overlay.ref if action.kept_overlay else None,
+        )
+
+    def _remove(self, vm: str | None, disks: list[str]) -> None:
+        for disk in disks:
+            self.remove("VDI", disk)
+        if vm:
+            self.remove("VM", vm)
+
+    def _power(self, vm: str, state: str) -> None:
+        self.records["VM"][vm].update(power_state=state, resident_on=self.host if state == "Running" else NULL)
+
+    def _reattach(self, action: plan.Reattach) -> None:
+        vm = action.instance.vm.ref
+        for disk, position, mode, type_ in (
+            (action.root, "0", "RO", "Disk"),
+            (action.overlay, "1", "RW", "Disk"),
+            (action.swap, "2", "RW", "Disk"),
+            (action.boot, "3", "RO", "CD"),
+        ):
+            if disk:
+                self.attach(vm, disk.ref, position, mode, type_)
+        for nic in action.nics:
+            self.add_nic(vm, nic.device, nic.mac)
+        if action.start:
+            self._power(vm, "Running")
+
+
+def _shuffle(items: list[Any], source: random.Random) -> list[Any]:
+    source.shuffle(items)
+    return items
