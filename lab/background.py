@@ -171,7 +171,7 @@ def stop(directory: Path, destroy: bool) -> bool:
                 raise LabError(f"the server (pid {found.pid}) does not end; its log is {state.log}")
             time.sleep(0.05)
     if destroy and directory.exists():
-        if not (directory / "lock").exists():
+        if not state.is_lab:
             raise LabError(f"{directory} does not look like a lab's directory; nothing is removed")
         shutil.rmtree(directory)
     return found is not None

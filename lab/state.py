@@ -19,6 +19,7 @@ from lab.tls import Certificates
 
 #: Seconds that a starting server waits for the lock.
 LOCK_PATIENCE = 2.0
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class State:
         self.password_file.write_text(chosen + "\n", encoding="utf-8")
         return chosen
 
+    @property
+    def is_lab(self) -> bool:
+        """Whether a lab has ever run there."""
+        return (self.directory / LOCK).exists()
+
     # ---- who runs it
 
     def become_server(self) -> IO[str] | None:
@@ -81,7 +87,7 @@ class State:
     def _lock(self) -> IO[str] | None:
         self.directory.mkdir(parents=True, exist_ok=True)
         # the file stays open as long as the server lives: that is the lock
-        file = open(self.directory / "lock", "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        file = open(self.directory / LOCK, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -103,7 +109,7 @@ class State:
 
     def running(self) -> Running | None:
         """The server that runs now: the one that holds the lock."""
-        if not self.directory.exists():
+        if not self.is_lab:
             return None
         lock = self._lock()
         if lock:

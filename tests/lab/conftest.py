@@ -1,0 +1,117 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab as a client sees it, over HTTP and over TLS, through the XenAPI SDK."""
+
+from __future__ import annotations
+
+import ssl
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import XenAPI
+
+from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+
+VM: dict[str, Any] = {
+    "name_label": "vm", "name_description": "", "user_version": "1", "is_a_template": False,
+    "affinity": "OpaqueRef:NULL", "memory_static_max": "268435456", "memory_dynamic_max": "268435456",
+    "memory_dynamic_min": "268435456", "memory_static_min": "134217728", "VCPUs_params": {}, "VCPUs_max": "1",
+    "VCPUs_at_startup": "1", "actions_after_shutdown": "destroy", "actions_after_reboot": "restart",
+    "actions_after_crash": "restart", "PV_bootloader": "", "PV_kernel": "", "PV_ramdisk": "", "PV_args": "",
+    "PV_bootloader_args": "", "PV_legacy_args": "", "HVM_boot_policy": "BIOS order", "HVM_boot_params": {"order": "cd"},
+    "platform": {}, "PCI_bus": "", "other_config": {}, "recommendations": "",
+}  # fmt: skip
+VDI: dict[str, Any] = {
+    "name_label": "disk", "virtual_size": str(8 * 1024**2), "type": "user", "sharable": False, "read_only": False,
+    "other_config": {},
+}  # fmt: skip
+VBD: dict[str, Any] = {
+    "userdevice": "0", "bootable": True, "mode": "RW", "type": "Disk", "empty": False, "other_config": {},
+    "qos_algorithm_type": "", "qos_algorithm_params": {},
+}  # fmt: skip
+VIF: dict[str, Any] = {
+    "device": "0", "MAC": "", "MTU": "1500", "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {},
+}  # fmt: skip
+
+
+class Client:
+    """A session, and short ways to make objects with it."""
+
+    def __init__(self, session: Any, url: str, context: ssl.SSLContext | None) -> None:
+        self.session, self.url, self.context = session, url, context
+        self.xapi = session.xenapi
+        self.pool = self.xapi.pool.get_all()[0]
+        self.host = self.xapi.pool.get_master(self.pool)
+        self.sr = self.xapi.pool.get_default_SR(self.pool)
+        self.network = self.xapi.network.get_by_name_label("Management")[0]
+
+    def vm(self, **changes: Any) -> str:
+        return str(self.xapi.VM.create({**VM, **changes}))
+
+    def disk(self, **changes: Any) -> str:
+        return str(self.xapi.VDI.create({**VDI, "SR": self.sr, **changes}))
+
+    def attach(self, vm: str, vdi: str, **changes: Any) -> str:
+        return str(self.xapi.VBD.create({**VBD, "VM": vm, "VDI": vdi, **changes}))
+
+    def nic(self, vm: str, **changes: Any) -> str:
+        return str(self.xapi.VIF.create({**VIF, "VM": vm, "network": self.network, **changes}))
+
+    def start(self, vm: str) -> None:
+        self.xapi.VM.start(vm, False, False)
+
+    def wait(self, ask: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 20.0) -> Any:
+        """Ask again, at every event, until the answer is as wanted."""
+        token, end = "", time.monotonic() + seconds
+        while True:
+            found = ask()
+            if wanted(found):
+                return found
+            assert time.monotonic() < end, f"still {found!r} after {seconds} s"
+            token = getattr(self.xapi.event, "from")(["*"], token, 1.0)["token"]
+
+    def error(self, call: Any, *arguments: Any) -> list[str]:
+        """The description of the error that a call answers; a test fails when there is none."""
+        with pytest.raises(XenAPI.Failure) as failure:
+            call(*arguments)
+        details: list[str] = failure.value.details
+        return details
+
+
+def connect(url: str, context: ssl.SSLContext | None) -> Client:
+    transport = xmlrpc.client.SafeTransport(context=context) if context else None
+    session = XenAPI.Session(url, transport=transport)
+    session.xenapi.login_with_password("root", PASSWORD, "1.0", "tests of the lab")
+    return Client(session, url, context)
+
+
+@pytest.fixture(scope="module", params=["http", "https"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Lab, Path | None]]:
+    """A lab in memory; its authority's certificate when it speaks TLS."""
+    authority = tmp_path_factory.mktemp("tls") / "ca.pem" if request.param == "https" else None
+    lab = start_lab(*(["--tls", "--ca", str(authority)] if authority else []))
+    yield lab, authority
+    stop_lab(lab)
+
+
+@pytest.fixture
+def client(server: tuple[Lab, Path | None]) -> Client:
+    """A new session with the server, which checks its certificate."""
+    lab, authority = server
+    return connect(lab.url, ssl.create_default_context(cafile=str(authority)) if authority else None)
+
+
+@pytest.fixture
+def fresh() -> Iterator[tuple[Client, Lab]]:
+    """A lab of one's own, whose guests have an agent."""
+    lab = start_lab("--agent")
+    yield connect(lab.url, None), lab
+    stop_lab(lab)
