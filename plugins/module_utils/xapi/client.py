@@ -68,6 +68,7 @@ class Client:
         self.endpoint = endpoint
         self.read_only = read_only
         self._session = ""
+        self._closed = False
         self._login_lock = threading.Lock()
         self._local = threading.local()
 
@@ -76,6 +77,8 @@ class Client:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        # A thread that still listens for events must not log in again.
+        self._closed = True
         with suppress(Exception):
             self._send("session.logout", (self._session,))
 
@@ -98,7 +101,7 @@ class Client:
                 return self._send(method, (session, *params))
             except ApiFailure as failure:
                 # XAPI checks the session before it does anything, so the call did not run.
-                if failure.code != "SESSION_INVALID":
+                if failure.code != "SESSION_INVALID" or self._closed:
                     raise
                 self._login(expired=session)
         return self._send(method, (self._session, *params))

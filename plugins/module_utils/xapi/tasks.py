@@ -17,7 +17,7 @@ from typing import Any, Mapping
 from .client import Client
 from .errors import ApiFailure, TaskTimeout, XapiError
 
-#: Seconds that one event.from may block; the thread notices the end of work at the latest after this.
+#: Seconds that one event.from may block; the listener ends at the latest after this.
 POLL = 5.0
 
 #: How often in a row, a second apart, event.from may fail before the results are given up for lost.
@@ -41,9 +41,8 @@ class Tasks:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        # Not joined: it may sit in event.from for as long as POLL, and nobody needs what it would still say.
         self._stop.set()
-        if self._thread:
-            self._thread.join()
 
     def run(self, method: str, *params: Any, timeout: float = 3600.0) -> str:
         """Run ``Async.<method>`` and return its result: a reference, or an empty string for void.
