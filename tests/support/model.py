@@ -13,7 +13,12 @@ from typing import Any
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import unfinished_name
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import CLASSES, NULL, HostPool, host_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import (
+    CLASSES,
+    NULL,
+    HostPool,
+    host_pool,
+)
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec, parse_vm_pool
@@ -51,11 +56,26 @@ class World:
             return host_pool(self.records)
         return host_pool({name: dict(_shuffle(list(found.items()), shuffled)) for name, found in self.records.items()})
 
-    def add_sr(self, name: str, *, type_: str = "ext", content: str = "user", size: int = 500 * GIB,
-               plugged: bool = True, shared: bool = False) -> str:
+    def add_sr(
+        self,
+        name: str,
+        *,
+        type_: str = "ext",
+        content: str = "user",
+        size: int = 500 * GIB,
+        plugged: bool = True,
+        shared: bool = False,
+    ) -> str:
         """An SR; with a plugged PBD on the first host unless told otherwise."""
-        sr = self.add("SR", name_label=name, type=type_, content_type=content, shared=shared,
-                      physical_size=str(size), physical_utilisation="0")
+        sr = self.add(
+            "SR",
+            name_label=name,
+            type=type_,
+            content_type=content,
+            shared=shared,
+            physical_size=str(size),
+            physical_utilisation="0",
+        )
         self.add("PBD", SR=sr, host=self.host, currently_attached=plugged)
         return sr
 
@@ -112,19 +132,38 @@ class World:
             "name_label": label, "other_config": dict(record["other_config"]), **({"VBDs": []} if name == "VDI" else {}),
         })  # fmt: skip
 
-    def add_master(self, name: str = "noble", number: int = 1, promoted: int | None = 100, *, finished: bool = True,
-                   sr: str | None = None, size: int = 8 * GIB) -> str:
+    def add_master(
+        self,
+        name: str = "noble",
+        number: int = 1,
+        promoted: int | None = 100,
+        *,
+        finished: bool = True,
+        sr: str | None = None,
+        size: int = 8 * GIB,
+    ) -> str:
         """A published master version; the blueprint's reference."""
-        labels = {"master": name, "version": str(number), "master_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}:{number}"))}
+        labels = {
+            "master": name,
+            "version": str(number),
+            "master_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}:{number}")),
+        }
         root = self.add_disk(f"{name}:{number} root", sr, size, other_config=other_config(Kind.ROOT, **labels))
         boot = self.add_disk(f"{name}:{number} boot CD", sr, 64 << 20, other_config=other_config(Kind.BOOT, **labels))
         self.own("VDI", root)
         self.own("VDI", boot)
-        labels.update(root=self.uuid_of("VDI", root), boot=self.uuid_of("VDI", boot), network="netplan",
-                      networks=self.uuid_of("network", self.network), golden_vm="")
+        labels.update(
+            root=self.uuid_of("VDI", root),
+            boot=self.uuid_of("VDI", boot),
+            network="netplan",
+            networks=self.uuid_of("network", self.network),
+            golden_vm="",
+        )
         if promoted:
             labels["promoted"] = str(promoted)
-        blueprint = self.add_vm(f"{name}:{number}", is_a_template=True, other_config=other_config(Kind.BLUEPRINT, **labels))
+        blueprint = self.add_vm(
+            f"{name}:{number}", is_a_template=True, other_config=other_config(Kind.BLUEPRINT, **labels)
+        )
         self.attach(blueprint, root, "0", "RO", "CD")
         self.attach(blueprint, boot, "3", "RO", "CD")
         if finished:
@@ -135,14 +174,28 @@ class World:
         """A VM's labels without the prefix."""
         return {k.removeprefix("skinnybox:"): v for k, v in self.records["VM"][vm]["other_config"].items()}
 
-    def add_instance(self, number: int, *, pool: str = "web", blueprint: str | None = None, power_state: str = "Running",
-                     addresses: str = "", swap: bool = False, finished: bool = True, overlay: str | None = None) -> str:
+    def add_instance(
+        self,
+        number: int,
+        *,
+        pool: str = "web",
+        blueprint: str | None = None,
+        power_state: str = "Running",
+        addresses: str = "",
+        swap: bool = False,
+        finished: bool = True,
+        overlay: str | None = None,
+    ) -> str:
         """An instance of a master version (the first one by default) with its disks; the VM's reference."""
-        blueprint = blueprint or next(ref for ref, r in self.records["VM"].items() if r["is_a_template"])
+        blueprint = blueprint or next(
+            ref for ref, r in self.records["VM"].items() if r["other_config"].get("skinnybox:kind") == "blueprint"
+        )
         master, name = self.labels(blueprint), f"{pool}-{number:03d}"
         vm = self.add_vm(name if finished else unfinished_name(name, pool), power_state)
         uuid_ = self.uuid_of("VM", vm)
-        instance = self.records["VDI"][overlay]["other_config"]["skinnybox:instance"] if overlay else f"instance-of-{uuid_}"
+        instance = (
+            self.records["VDI"][overlay]["other_config"]["skinnybox:instance"] if overlay else f"instance-of-{uuid_}"
+        )
         common = {"pool": pool, "name": name, "number": str(number), "instance": instance}
         common |= {key: master[key] for key in ("master", "version", "master_id")}
         mac = f"0a:00:00:00:00:{number % 256:02x}"
@@ -173,7 +226,9 @@ class World:
             elif isinstance(action, plan.Remove):
                 self._remove(action.instance.vm.ref, [disk.ref for disk in action.instance.disks])
             elif isinstance(action, plan.Tidy):
-                self._remove(action.leftover.vm.ref if action.leftover.vm else None, [d.ref for d in action.leftover.disks])
+                self._remove(
+                    action.leftover.vm.ref if action.leftover.vm else None, [d.ref for d in action.leftover.disks]
+                )
             elif isinstance(action, plan.RemoveOverlay):
                 self.remove("VDI", action.disk.ref)
             elif isinstance(action, plan.Start):

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.addresses import check_gateway, nth_address, parse_ranges
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.addresses import (
+    check_gateway,
+    nth_address,
+    parse_ranges,
+)
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
 
 WHAT = "networks[0].ipv4.addresses"

@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.identity import check_hostname
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.naming import check_template, free_numbers, instance_name
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.naming import (
+    check_template,
+    free_numbers,
+    instance_name,
+)
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
 
 

@@ -28,7 +28,22 @@ def test_sizes_are_binary_with_any_usual_spelling(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "big", "1073741824", "1", "-1 GiB", "1 GiB extra", "1e3 G", "GiB", "0 GiB", "0.0001 KiB", "1,5 GiB", "1 PiB", "nan G"]
+    "text",
+    [
+        "",
+        "big",
+        "1073741824",
+        "1",
+        "-1 GiB",
+        "1 GiB extra",
+        "1e3 G",
+        "GiB",
+        "0 GiB",
+        "0.0001 KiB",
+        "1,5 GiB",
+        "1 PiB",
+        "nan G",
+    ],
 )
 def test_what_is_no_size_is_refused_by_the_options_name(text: str) -> None:
     with pytest.raises(Refused, match=r"^overlay\.size: .+\.$"):

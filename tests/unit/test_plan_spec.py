@@ -10,7 +10,12 @@ import pytest
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.sizes import GIB, MIB
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import Family, MasterName, parse_master, parse_vm_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import (
+    Family,
+    MasterName,
+    parse_master,
+    parse_vm_pool,
+)
 from tests.support.model import declaration
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDg0oun0cNx9t57mXtd8iZTX87LDe3iefrEISOlFCIY8 me@example"
@@ -108,9 +113,20 @@ def test_bad_declarations_give_one_sentence_that_names_the_option(options: dict[
 
 def test_a_private_key_is_not_shown() -> None:
     with pytest.raises(Refused) as caught:
-        parse_vm_pool({"name": "web", "size": 1, "master": "noble", "authorized_keys": "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret"})
+        parse_vm_pool(
+            {
+                "name": "web",
+                "size": 1,
+                "master": "noble",
+                "authorized_keys": "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret",
+            }
+        )
     assert "secret" not in str(caught.value)
 
 
 def test_master_names_read_as_they_are_written() -> None:
-    assert [str(parse_master(text)) for text in ("noble", "noble:12", "Debian-12.5")] == ["noble", "noble:12", "Debian-12.5"]
+    assert [str(parse_master(text)) for text in ("noble", "noble:12", "Debian-12.5")] == [
+        "noble",
+        "noble:12",
+        "Debian-12.5",
+    ]

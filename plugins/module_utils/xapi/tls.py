@@ -100,7 +100,7 @@ def why(problem: Exception, endpoint: Endpoint) -> str:
             "fingerprint (fingerprint)."
         )
     if isinstance(problem, ssl.SSLError):
-        return f"No TLS conversation with {endpoint.host}: {problem.reason or problem}."
+        return f"No TLS conversation with {endpoint.host}: {getattr(problem, 'reason', '') or problem}."
     if isinstance(problem, ConnectionRefusedError):
         return f"{endpoint.host} refuses the connection: is XAPI running there, and is the port right?"
     if isinstance(problem, TimeoutError):
