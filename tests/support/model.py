@@ -129,7 +129,8 @@ class World:
         record = self.records[name][ref]
         return self.add(name, **{
             **{key: value for key, value in record.items() if key != "uuid"},
-            "name_label": label, "other_config": dict(record["other_config"]), **({"VBDs": []} if name == "VDI" else {}),
+            "name_label": label, "other_config": dict(record["other_config"]),
+            **({"VBDs": []} if name == "VDI" else {}),
         })  # fmt: skip
 
     def add_master(

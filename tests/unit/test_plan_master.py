@@ -156,7 +156,7 @@ def test_a_version_stays_while_a_foreign_vm_or_a_lone_overlay_needs_it(world: Wo
         retirable(world)
     world.remove("VM", vm)
     world.remove("VM", world.add_instance(1))
-    with pytest.raises(Refused, match="overlay 'web-001 overlay' .*, whose VM was deleted, is based on it"):
+    with pytest.raises(Refused, match=r"overlay 'web-001 overlay' .*, whose VM was deleted, is based on it"):
         retirable(world)
 
 
@@ -189,5 +189,5 @@ def test_the_newest_version_is_promoted_by_default(world: World) -> None:
 
 def test_a_master_without_a_promoted_version(world: World) -> None:
     world.add_master(promoted=None)
-    with pytest.raises(Refused, match="No version of master image 'noble' is promoted. Promote one of: noble:1"):
+    with pytest.raises(Refused, match=r"No version of master image 'noble' is promoted. Promote one of: noble:1"):
         plan.find_master(world.model(), MasterName("noble", None))

@@ -66,7 +66,7 @@ def test_hostnames_become_urls(given: str, url: str) -> None:
 
 @pytest.mark.parametrize("given", ["", "ftp://xen1", "https://"])
 def test_hostnames_that_are_none(given: str) -> None:
-    with pytest.raises(Unreachable, match="^hostname: "):
+    with pytest.raises(Unreachable, match=r"^hostname: "):
         endpoint_url(given)
 
 
@@ -75,7 +75,7 @@ def test_fingerprints_in_their_usual_spellings() -> None:
     for text in (digits, f"sha256:{digits}", f"SHA-256={digits.upper()}", ":".join(["AB"] * 32)):
         assert normal_fingerprint(text) == digits
     for text in ("", "ab", f"sha1:{'ab' * 20}", digits + "0"):
-        with pytest.raises(Unreachable, match="^fingerprint: "):
+        with pytest.raises(Unreachable, match=r"^fingerprint: "):
             normal_fingerprint(text)
 
 

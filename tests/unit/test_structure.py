@@ -1,0 +1,165 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the repository is built: who may import whom, and that every module is documented, grouped and tested."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
+COLLECTION = "ansible_collections.skinnybox.xenserver.plugins"
+MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("[a-z]*.py"))
+
+#: What each part may import of the collection, besides itself.
+ALLOWED: dict[str, set[str]] = {
+    "model": set(),
+    "plan": {"model"},
+    "golden": {"model"},
+    "seed": {"model"},
+    "xapi": {"model"},
+    "apply": {"model", "plan", "golden", "seed", "xapi"},
+    "module": {"model", "plan", "golden", "seed", "xapi", "apply"},
+    "modules": {"model", "plan", "golden", "seed", "xapi", "apply", "module"},
+    "inventory": {"model", "xapi"},
+    "doc_fragments": set(),
+}
+PURE = {"model", "plan", "golden", "seed"}
+#: What pure parts have no use for: a world outside, or Ansible. The seed runs e2fsprogs on files of its own.
+IMPURE = {"ansible", "http", "socket", "ssl", "urllib", "xmlrpc", "time", "random", "asyncio", "requests"}
+ANSIBLE = {"module", "modules", "inventory"}
+NETWORK = {"http", "xmlrpc", "ssl", "urllib"}
+
+
+def part_of(path: Path) -> str:
+    """The part of the collection that a file belongs to."""
+    inside = path.relative_to(PLUGINS)
+    if inside.parts[0] != "module_utils":
+        return inside.parts[0]
+    return inside.parts[1].removesuffix(".py")
+
+
+def imported(path: Path) -> list[str]:
+    """Absolute names of all modules that a file imports."""
+    names: list[str] = []
+    package = [*COLLECTION.split("."), *path.relative_to(PLUGINS).parts[:-1]] if PLUGINS in path.parents else []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            names += [f"{source}.{alias.name}" for alias in node.names]
+    return names
+
+
+def parts_imported(path: Path) -> set[str]:
+    """Parts of the collection that a file imports."""
+    inside = [name.removeprefix(COLLECTION + ".").split(".") for name in imported(path) if name.startswith(COLLECTION)]
+    return {words[1] if words[0] == "module_utils" else words[0] for words in inside}
+
+
+SOURCES = [path for path in sorted(PLUGINS.rglob("*.py")) if path.name != "__init__.py"]
+IDS = [str(path.relative_to(ROOT)) for path in SOURCES]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
+def test_imports_go_one_way(path: Path) -> None:
+    part = part_of(path)
+    assert parts_imported(path) - {part} <= ALLOWED[part]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
+def test_only_the_outer_parts_know_ansible_and_only_xapi_the_network(path: Path) -> None:
+    part, roots = part_of(path), {name.partition(".")[0] for name in imported(path)}
+    if part in PURE:
+        assert not roots & IMPURE
+    if part not in ANSIBLE:
+        assert "ansible" not in roots
+    if part not in ("xapi", *ANSIBLE):
+        assert not roots & NETWORK
+    assert "lab" not in roots
+
+
+def test_the_lab_knows_nothing_of_the_collection() -> None:
+    sources = sorted((ROOT / "lab").rglob("*.py"))
+    assert sources
+    for path in sources:
+        assert not [name for name in imported(path) if name.startswith("ansible")], path
+        assert "skinnybox" not in path.read_text().lower().replace("skinnybox contributors", ""), path
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    assert sorted(groups["xenserver"]) == MODULES
+
+
+def test_every_module_has_integration_tests() -> None:
+    there = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "integration").glob("test_*.py")}
+    assert set(MODULES) <= there
+
+
+def load(name: str) -> Any:
+    return importlib.import_module(f"{COLLECTION}.modules.{name}")
+
+
+def documented_options(name: str) -> dict[str, Any]:
+    """Options of a module's documentation, those of its fragments among them."""
+    documentation = yaml.safe_load(load(name).DOCUMENTATION)
+    options = dict(documentation.get("options") or {})
+    for fragment in documentation["extends_documentation_fragment"]:
+        file, _dot, variant = fragment.removeprefix("skinnybox.xenserver.").partition(".")
+        found = importlib.import_module(f"{COLLECTION}.doc_fragments.{file}").ModuleDocFragment
+        options.update(yaml.safe_load(getattr(found, variant.upper() or "DOCUMENTATION")).get("options") or {})
+    return options
+
+
+def same(specified: dict[str, Any], documented: dict[str, Any], where: str) -> None:
+    """An argument specification says what the documentation says."""
+    assert set(specified) == set(documented), where
+    for name, option in specified.items():
+        words, place = documented[name], f"{where}.{name}"
+        assert words["description"], place
+        for key in ("type", "elements", "choices", "default"):
+            assert option.get(key) == words.get(key), f"{place}: {key}"
+        assert bool(option.get("required")) == bool(words.get("required")), f"{place}: required"
+        same(option.get("options") or {}, words.get("suboptions") or {}, place)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documented_options_are_the_real_ones(name: str) -> None:
+    module = load(name)
+    connection = importlib.import_module(f"{COLLECTION}.module_utils.module").CONNECTION_OPTIONS
+    same({**connection, **module.OPTIONS}, documented_options(name), name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_shows_examples_by_its_full_name_and_what_it_returns(name: str) -> None:
+    module = load(name)
+    examples = yaml.safe_load(module.EXAMPLES)
+    assert examples
+    options = documented_options(name)
+    for task in examples:
+        arguments = task[f"skinnybox.xenserver.{name}"]
+        assert set(arguments) <= set(options)
+    for value in yaml.safe_load(module.RETURN).values():
+        assert {"description", "returned", "type"} <= set(value)
+    assert module.DOCUMENTATION.startswith("\nmodule: " + name)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("_info")])
+def test_every_writing_module_has_an_info_partner(name: str) -> None:
+    assert f"{name}_info" in MODULES
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.endswith("_info")])
+def test_info_modules_cannot_write(name: str) -> None:
+    assert "read_only=True" in Path(str(load(name).__file__)).read_text()
