@@ -52,6 +52,7 @@ class Server:
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=LONGEST_CALL)
+        application.on_response_prepare.append(_without_name)
         self.control.add_routes(application)
         application.router.add_put("/import_raw_vdi", self._import)
         application.router.add_get("/export_raw_vdi", self._export)
@@ -184,6 +185,11 @@ class Server:
     def _originator(self, session: str | None) -> str:
         record = self.world.database.find("session", session or "")
         return str(record["originator"]) if record else ""
+
+
+async def _without_name(request: web.Request, response: web.StreamResponse) -> None:
+    """XAPI does not say which software it is."""
+    response.headers.pop("Server", None)
 
 
 def _short(parameter: object) -> str:

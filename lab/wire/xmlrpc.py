@@ -48,7 +48,9 @@ def _typed(child: ElementTree.Element, text: str) -> Any:
     if child.tag in ("int", "i4", "i8"):
         return int(text)
     if child.tag == "boolean":
-        return text == "true" or (text != "false" and bool(int(text)))
+        if text not in ("true", "false"):
+            int(text)
+        return text in ("1", "true")
     if child.tag == "double":
         return float(text)
     if child.tag == "dateTime.iso8601":
