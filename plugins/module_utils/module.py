@@ -4,7 +4,7 @@
 """The only place that knows AnsibleModule: connection options, one way to run, one way to fail."""
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
@@ -94,6 +94,7 @@ def run_module(
         argument_spec={**CONNECTION_OPTIONS, **options}, supports_check_mode=True, **specification
     )
     try:
+        _check_given(module.params, {**CONNECTION_OPTIONS, **options}, specification.get("required_if", ()))
         if check:
             check(module.params)
         with Client(endpoint(module.params), read_only=read_only or module.check_mode) as client:
@@ -104,6 +105,17 @@ def run_module(
         module.fail_json(msg=str(problem))
     else:
         module.exit_json(**{"changed": False, **result})
+
+
+def _check_given(
+    params: Mapping[str, Any], options: Mapping[str, Any], required_if: Iterable[tuple[str, Any, list[str]]]
+) -> None:
+    """Refuse required options without a value (``size:``), which AnsibleModule takes for given."""
+    required = [name for name, option in options.items() if option.get("required")]
+    for name, value, others in required_if:
+        required += others if params[name] == value else []
+    if missing := [name for name in required if params[name] is None]:
+        raise Refused(f"Options without a value: {', '.join(missing)}.")
 
 
 def query(expression: str | None, data: Any) -> Any:
@@ -117,4 +129,4 @@ def query(expression: str | None, data: Any) -> Any:
     try:
         return jmespath.search(expression, data)
     except jmespath.exceptions.JMESPathError as problem:
-        raise Refused(f"query: {expression!r} is no JMESPath expression: {problem}") from None
+        raise Refused(f"query: {expression!r} is no JMESPath expression: {' '.join(str(problem).split())}") from None
