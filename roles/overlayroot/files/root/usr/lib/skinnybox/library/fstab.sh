@@ -1,0 +1,52 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# /etc/fstab of an instance: what the golden VM's installer wrote about root, boot and swap is not true there.
+
+fstab_marker='# skinnybox: the lines above that an instance does not have are commented out'
+
+# adapt_fstab ROOT: once per layer; a person's later changes stay.
+adapt_fstab() {
+	local fstab=$1/etc/fstab
+	[ -e "$fstab" ] || : >"$fstab"
+	if ! contains_line "$fstab" "$fstab_marker"; then
+		rewrite_fstab <"$fstab" >"$fstab.skinnybox" && mv "$fstab.skinnybox" "$fstab"
+	fi
+	swap_line="LABEL=$swap_label none swap sw,nofail,x-systemd.device-timeout=10s 0 0"
+	if [ -n "$(find_swap)" ] && ! contains_line "$fstab" "$swap_line"; then
+		echo "$swap_line" >>"$fstab"
+	fi
+}
+
+# contains_line FILE LINE
+contains_line() {
+	local line
+	while IFS= read -r line || [ -n "$line" ]; do
+		[ "$line" != "$2" ] || return 0
+	done <"$1"
+	return 1
+}
+
+# rewrite_fstab: a filter. A swap file cannot live on an overlay, so those lines go too.
+rewrite_fstab() {
+	local line what where type
+	while IFS= read -r line || [ -n "$line" ]; do
+		read -r what where type _ <<-LINE
+			$line
+		LINE
+		case $what:$where:$type in
+		'#'* | ::) ;;
+		*:/:* | *:/boot:* | *:/boot/*:* | *:swap) line="# $line" ;;
+		esac
+		printf '%s\n' "$line"
+	done
+	echo "$fstab_marker"
+}
+
+find_swap() {
+	local device
+	for device in $(whole_disks); do
+		[ "$(tag "$device" TYPE)" != swap ] || [ "$(tag "$device" LABEL)" != "$swap_label" ] || echo "$device"
+	done
+}
