@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from lab.errors import Failure
+
 #: Calls that the log keeps.
 KEPT = 100_000
 
@@ -79,8 +81,20 @@ class Control:
     def strike(self, method: str) -> list[Fault]:
         """The faults that apply to a call of this method."""
         struck = [fault for fault in self.faults if fault.strikes(method)]
-        self.faults = [fault for fault in self.faults if fault.always or fault.seen < fault.nth]
+        self._forget_past()
         return struck
+
+    def strike_inner(self, method: str) -> list[Fault]:
+        """The faults that apply to what an Async call does in its task."""
+        name = method.removeprefix("Async.")
+        if name == method:
+            return []
+        struck = [fault for fault in self.faults if fault.method == name and fault.strikes(name)]
+        self._forget_past()
+        return struck
+
+    def _forget_past(self) -> None:
+        self.faults = [fault for fault in self.faults if fault.always or fault.seen < fault.nth]
 
     def summary(self) -> dict[str, Any]:
         """Counts per method, reads and writes apart, and the log in order."""
@@ -129,7 +143,12 @@ class Control:
         return web.json_response({})
 
 
-async def suffer_latency(faults: list[Fault]) -> None:
+async def suffer(faults: list[Fault]) -> None:
+    """Be late, and raise what the faults order to happen instead of the call: Drop or Failure."""
     for fault in faults:
         if fault.latency:
             await asyncio.sleep(fault.latency)
+        if fault.drop == "before":
+            raise Drop
+        if fault.error:
+            raise Failure(*fault.error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from lab.world import Call, World
 
 LOG = logging.getLogger("lab")
 ASYNC = "Async."
+Prelude = Callable[[], Awaitable[None]]
 VOID = Type("void")
 
 
@@ -46,8 +47,8 @@ class Dispatcher:
         unknown = set(HANDLERS) - set(self.calls)
         assert not unknown, f"implemented, but not in the data model: {unknown}"
 
-    async def call(self, method: str, parameters: list[Any]) -> Typed:
-        """The answer to a call. Raises Failure."""
+    async def call(self, method: str, parameters: list[Any], before: Prelude | None = None) -> Typed:
+        """The answer to a call. Raises Failure. before is awaited first, for Async calls within the task."""
         name = method.removeprefix(ASYNC)
         bound = self.calls.get(name)
         if bound is None:
@@ -56,7 +57,9 @@ class Dispatcher:
         if bound.message.needs_session:
             sessions.check(self.world, session)
         if method.startswith(ASYNC):
-            return self._start(bound, method, session, arguments)
+            return self._start(bound, method, session, arguments, before)
+        if before:
+            await before()
         return await self._run(bound, Call(self.world, name, session), arguments)
 
     def _unknown(self, method: str, parameters: list[Any]) -> Failure:
@@ -81,16 +84,18 @@ class Dispatcher:
             self.world.settle()
         return answer if isinstance(answer, Typed) else Typed(bound.message.result, answer)
 
-    def _start(self, bound: Bound, method: str, session: str, arguments: list[Any]) -> Typed:
+    def _start(self, bound: Bound, method: str, session: str, arguments: list[Any], before: Prelude | None) -> Typed:
         if not bound.message.is_async:
             raise Failure("Fault", f"No async mode for this operation (rpc: {bound.message.wire_name})")
         task = tasks.create(self.world, method, "", session)
         call = Call(self.world, bound.message.wire_name, session, task)
-        in_background(self.world, self._finish(bound, call, arguments))
+        in_background(self.world, self._finish(bound, call, arguments, before))
         return Typed(Type("ref", "task"), task)
 
-    async def _finish(self, bound: Bound, call: Call, arguments: list[Any]) -> None:
+    async def _finish(self, bound: Bound, call: Call, arguments: list[Any], before: Prelude | None) -> None:
         try:
+            if before:
+                await before()
             answer = await self._run(bound, call, arguments)
         except Failure as failure:
             tasks.fail(self.world, call.task, failure)

@@ -66,7 +66,8 @@ READING_PREFIXES = ("get_", "assert_", "compute_", "retrieve_", "query_", "list_
 #: besides: a client must log in and make tasks to read, and they are no one's objects
 READING_CALLS = {
     "event.from", "event.next", "event.register", "event.unregister", "session.login_with_password",
-    "session.logout", "session.local_logout", "session.slave_local_login_with_password",
+    "session.logout", "session.local_logout", "session.slave_local_login_with_password", "task.create", "task.destroy",
+    "task.cancel",
     "VM.update_allowed_operations", "host.dmesg",
 }  # fmt: skip
 

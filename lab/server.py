@@ -101,9 +101,7 @@ class Server:
         started = time.monotonic()
         try:
             faults = self.control.strike(name)
-            await control.suffer_latency(faults)
-            if any(fault.drop == "before" for fault in faults):
-                raise Drop
+            await control.suffer(faults)
             response: web.StreamResponse = await handler(self.world, request)
         except transfers.Unauthorised:
             entry.outcome = "unauthorised"
@@ -158,14 +156,11 @@ class Server:
         entry.parameters = [_short(parameter) for parameter in parameters[1:]]
         started = time.monotonic()
         faults = self.control.strike(method)
+        # a fault of VM.start befalls Async.VM.start, too: in its task
+        inner = self.control.strike_inner(method)
         try:
-            await control.suffer_latency(faults)
-            for fault in faults:
-                if fault.drop == "before":
-                    raise Drop
-                if fault.error:
-                    raise Failure(*fault.error)
-            answer = await self.dispatcher.call(method, parameters)
+            await control.suffer(faults)
+            answer = await self.dispatcher.call(method, parameters, lambda: control.suffer(inner))
             if any(fault.drop == "after" for fault in faults):
                 raise Drop
         except Failure as failure:

@@ -12,7 +12,7 @@ from typing import Any
 from lab import operations
 from lab.errors import Failure
 from lab.registry import implements
-from lab.storage import file_size_of_vhd
+from lab.storage import DiskError, file_size_of_vhd
 from lab.world import Call, World
 
 #: Operations that each kind of repository has a driver for.
@@ -76,7 +76,11 @@ async def update_space(world: World, sr: str, *vdis: str) -> None:
         record = database.find("VDI", vdi)
         if record is None or record["uuid"] not in existing:
             continue
-        touched = await world.disks.allocated(record["uuid"])
+        try:
+            touched = await world.disks.allocated(record["uuid"])
+        except DiskError:
+            # destroyed meanwhile
+            continue
         iso = is_iso(world, sr)
         size = record["virtual_size"] if iso else file_size_of_vhd(record["virtual_size"], touched)
         if database.exists("VDI", vdi):

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
-from lab import operations, placement
+from lab import generated, operations, placement
 from lab.classes import vbd as disks
 from lab.classes import vm as machines
 from lab.classes import vm_memory, vm_settings
@@ -225,10 +225,21 @@ async def shutdown(call: Call, vm: str) -> None:
 
 
 async def _reboot(call: Call, vm: str, clean: bool) -> None:
-    host = call.db.get("VM", vm)["resident_on"]
     await _stop(call, vm, clean)
-    note_halted(call.world, vm)
-    await boot(call, vm, host, paused=False)
+    await restart(call, vm)
+
+
+async def restart(call: Call, vm: str) -> None:
+    """Give a VM whose domain has just ended a new one; all the while it counts as running."""
+    host = call.db.get("VM", vm)["resident_on"]
+    try:
+        await run_domain(call, vm)
+    except Failure:
+        note_halted(call.world, vm)
+        raise
+    for console in call.db.get("VM", vm)["consoles"]:
+        call.db.delete("console", console)
+    _note_running(call, vm, host, "Running")
 
 
 @implements("VM.clean_reboot")
@@ -282,14 +293,18 @@ async def domain_exited(world: World, vm_uuid: str, reason: ExitReason) -> None:
         "rebooted": record["actions_after_reboot"],
         "crashed": record["actions_after_crash"],
     }[reason]
-    host = record["resident_on"]
     LOG.info("guest %s (%s) %s", record["name_label"], vm_uuid, reason)
-    note_halted(world, ref)
-    if "restart" in action:
-        try:
-            await boot(Call(world, "VM.start", internal=True), ref, host, paused=False)
-        except Failure as failure:
-            LOG.error("guest %s (%s) does not start again: %s", record["name_label"], vm_uuid, failure.description)
+    if "restart" not in action:
+        note_halted(world, ref)
+        world.settle()
+        return
+    call = Call(world, "VM.start", internal=True)
+    try:
+        async with operations.operation(call, "VM", ref, "hard_reboot", lambda: operations.clash(call, "VM", ref)):
+            if world.database.get("VM", ref)["power_state"] == "Running":
+                await restart(call, ref)
+    except Failure as failure:
+        LOG.error("guest %s (%s) does not start again: %s", record["name_label"], vm_uuid, failure.description)
     world.settle()
 
 
@@ -324,3 +339,27 @@ async def xenstore_written(world: World, vm_uuid: str, key: str, value: str) -> 
     ref = world.database.tables["VM"].by_uuid.get(vm_uuid)
     if ref is not None and key.startswith("vm-data/"):
         world.database.put("VM", ref, "xenstore_data", key, value)
+
+
+async def _tell_guest(call: Call, vm: str) -> None:
+    record = call.db.get("VM", vm)
+    if record["power_state"] == "Running":
+        await call.world.hypervisor.set_xenstore(record["uuid"], record["xenstore_data"])
+
+
+@implements("VM.set_xenstore_data")
+async def set_xenstore_data(call: Call, vm: str, value: dict[str, str]) -> None:
+    call.db.set("VM", vm, xenstore_data=value)
+    await _tell_guest(call, vm)
+
+
+@implements("VM.add_to_xenstore_data")
+async def add_to_xenstore_data(call: Call, vm: str, key: str, value: str) -> None:
+    generated.add_key(call, "VM", vm, "xenstore_data", key, value)
+    await _tell_guest(call, vm)
+
+
+@implements("VM.remove_from_xenstore_data")
+async def remove_from_xenstore_data(call: Call, vm: str, key: str) -> None:
+    call.db.drop("VM", vm, "xenstore_data", key)
+    await _tell_guest(call, vm)

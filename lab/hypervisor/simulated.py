@@ -11,7 +11,7 @@ import asyncio
 from lab.hypervisor import Callbacks, Domain, GuestReport
 
 #: What an agent tells about what the guest can do.
-FEATURES = {"feature-shutdown": "1", "feature-reboot": "1", "feature-suspend": "1", "feature-vcpu-hotplug": "1"}
+FEATURES = {"feature-shutdown": "1", "feature-reboot": "1", "feature-vcpu-hotplug": "1"}
 
 
 class SimulatedHypervisor:

@@ -46,6 +46,16 @@ def test_nth_call_fails_as_ordered(fresh: tuple[Client, Lab]) -> None:
     client.disk()
 
 
+def test_fault_of_a_call_befalls_its_task(fresh: tuple[Client, Lab]) -> None:
+    client, lab = fresh
+    vm = client.vm()
+    lab.fault(method="VM.start", error=["HOST_NOT_ENOUGH_FREE_MEMORY", "1", "0"])
+    task = client.xapi.Async.VM.start(vm, False, False)
+    record = client.wait(lambda: client.xapi.task.get_record(task), lambda found: found["status"] != "pending")
+    assert (record["status"], record["error_info"]) == ("failure", ["HOST_NOT_ENOUGH_FREE_MEMORY", "1", "0"])
+    client.start(vm)
+
+
 @pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
 def test_connection_drops_before_or_after_the_call(fresh: tuple[Client, Lab], when: str, made: int) -> None:
     client, lab = fresh
