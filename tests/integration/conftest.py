@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.ansible import run_module
 from tests.support.golden import Golden, make_golden
 from tests.support.lab import Lab, start_lab, stop_lab
 
@@ -24,3 +25,11 @@ def lab() -> Iterator[Lab]:
 def golden(lab: Lab) -> Golden:
     """A sealed, halted golden VM called noble-golden."""
     return make_golden(lab)
+
+
+@pytest.fixture
+def master(lab: Lab, golden: Golden) -> dict[str, object]:
+    """noble:1, published from it; what the module returned."""
+    result = run_module(lab, "master_image", name="noble", golden_vm=golden.name)
+    assert not result.failed, result.msg
+    return result["master_image"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -27,6 +28,7 @@ class Lab:
 
     url: str
     process: subprocess.Popen[str]
+    context: ssl.SSLContext | None = None  # with TLS, what trusts its certificate
     session: Any = None
 
     @property
@@ -62,13 +64,15 @@ class Lab:
         request = urllib.request.Request(
             f"{self.url}/lab/{what}", data=data, method=verb, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=self.context) as answer:
             text = answer.read()
         return json.loads(text) if text else {}
 
 
-def start_lab(*arguments: str) -> Lab:
-    """Start a fresh lab in memory and wait until it answers."""
+def start_lab(*arguments: str, ca: Path | None = None) -> Lab:
+    """Start a fresh lab in memory and wait until it answers; with ``ca`` over TLS, its authority in that file."""
+    if ca:
+        arguments = (*arguments, "--tls", "--ca", str(ca))
     process = subprocess.Popen(
         [sys.executable, "-m", "lab", "serve", "--port", "0", "--without-guests", *arguments],
         cwd=ROOT,
@@ -79,7 +83,7 @@ def start_lab(*arguments: str) -> Lab:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("READY "), f"the lab did not start: {line!r}"
-    return Lab(line.split()[1], process)
+    return Lab(line.split()[1], process, ssl.create_default_context(cafile=ca) if ca else None)
 
 
 def stop_lab(lab: Lab) -> None:
