@@ -33,7 +33,10 @@ def assign(interfaces: list[dict[str, Any]], domain: Domain) -> dict[int, list[s
         if device is None:
             continue
         listed = [entry["ip-address"] for entry in interface.get("ip-addresses", [])]
-        found[device] = [address for address in listed if not ipaddress.ip_address(address).is_link_local]
+        # A bridge or a VLAN in the guest has the same MAC address as the NIC below it.
+        found.setdefault(device, []).extend(
+            address for address in listed if not ipaddress.ip_address(address).is_link_local
+        )
     return {device: listed for device, listed in found.items() if listed}
 
 
