@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .lab import PASSWORD, ROOT, Lab
+from .zygote import Zygote
 
 COLLECTIONS = ROOT / ".venv" / "collections"
 
@@ -53,38 +56,26 @@ class Result:
         return str(self.data.get("msg", ""))
 
 
-def start_module(name: str, arguments: dict[str, Any]) -> subprocess.Popen[str]:
-    """Start a module in a process of its own, in the way in which Ansible does."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"ansible_collections.skinnybox.xenserver.plugins.modules.{name}"],
-        env={**ENVIRONMENT, "PYTHONPATH": str(COLLECTIONS)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
-    process.stdin.close()
-    process.stdin = None
-    return process
+@functools.cache
+def zygote() -> Zygote:
+    """The process from which this test process has its modules forked."""
+    made = Zygote({**ENVIRONMENT, "PYTHONPATH": f"{COLLECTIONS}:{ROOT}"})
+    atexit.register(made.close)
+    return made
+
+
+def arguments_of(lab: Lab, hostname: str | None, check: bool, diff: bool, options: dict[str, Any]) -> dict[str, Any]:
+    """What Ansible hands to a module."""
+    connection = {"hostname": hostname or lab.url, "password": PASSWORD}
+    return {**connection, **options, "_ansible_check_mode": check, "_ansible_diff": diff}
 
 
 def run_module(
-    lab: Lab, module: str, /, *, check: bool = False, diff: bool = False, hostname: str | None = None, **arguments: Any
+    lab: Lab, module: str, /, *, check: bool = False, diff: bool = False, hostname: str | None = None, **options: Any
 ) -> Result:
-    """Run a module against a lab and return its result."""
-    process = start_module(
-        module,
-        {
-            "hostname": hostname or lab.url,
-            "password": PASSWORD,
-            **arguments,
-            "_ansible_check_mode": check,
-            "_ansible_diff": diff,
-        },
-    )
-    out, err = process.communicate(timeout=300)
+    """Run a module against a lab, in a process of its own, and return its result."""
+    zygote().start(module, arguments_of(lab, hostname, check, diff, options))
+    _status, out, err = zygote().wait()
     assert "Traceback" not in err + out, err + out
     return Result(json.loads(out), err)
 

@@ -33,6 +33,7 @@ class Golden:
     root: str
     boot: str
     master_id: str
+    filesystem: str
 
 
 def root_disk(filesystem: str, *, debugfs: str = "") -> bytes:
@@ -43,9 +44,7 @@ def root_disk(filesystem: str, *, debugfs: str = "") -> bytes:
             file.truncate(ROOT_SIZE - ROOT_START)
         subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-U", filesystem, str(image)], check=True)
         if debugfs:
-            subprocess.run(
-                ["/sbin/debugfs", "-w", "-R", debugfs, str(image)], check=True, capture_output=True
-            )
+            subprocess.run(["/sbin/debugfs", "-w", "-R", debugfs, str(image)], check=True, capture_output=True)
         return bytes(ROOT_START) + image.read_bytes()
 
 
@@ -85,7 +84,7 @@ def make_golden(
     network = xapi.pool.get_all() and management_network(lab)
     for device in range(nics):
         add_nic(lab, vm, network, str(device))
-    return Golden(name, vm, root, boot, master_id)
+    return Golden(name, vm, root, boot, master_id, filesystem)
 
 
 def management_network(lab: Lab) -> str:
@@ -157,3 +156,14 @@ def add_nic(lab: Lab, vm: str, network: str, device: str) -> str:
             "qos_algorithm_params": {},
         }
     )
+
+
+def seal_again(lab: Lab, golden: Golden) -> None:
+    """What booting, patching and sealing a golden VM again comes to: a boot CD with a new master id."""
+    golden.master_id = str(uuid.uuid4())
+    for vbd in lab.xapi.VM.get_VBDs(golden.vm):
+        if lab.xapi.VBD.get_userdevice(vbd) == "1":
+            lab.xapi.VBD.destroy(vbd)
+    lab.xapi.VDI.destroy(golden.boot)
+    golden.boot = import_disk(lab, f"{golden.name} boot", boot_disk(golden.master_id, golden.filesystem), 64 * MIB)
+    attach(lab, golden.vm, golden.boot, "1")

@@ -38,8 +38,15 @@ def picture(lab: Lab) -> dict[str, list[Any]]:
              nics, sorted(record["blocked_operations"]), sorted(record["xenstore_data"]))
         )  # fmt: skip
     shown_vdis = [
-        (record["name_label"], record["virtual_size"], srs[record["SR"]], _labels(record, names), record["is_a_snapshot"])
+        (
+            record["name_label"],
+            record["virtual_size"],
+            srs[record["SR"]],
+            _labels(record, names),
+            record["is_a_snapshot"],
+        )
         for record in vdis.values()
+        if record["managed"]  # "base copies" are the storage manager's business
     ]
     (pool,) = xapi.pool.get_all_records().values()
     return {
