@@ -55,6 +55,12 @@ FEATURES = {
     "checkpoint": "feature-suspend", "pool_migrate": "feature-suspend", "migrate_send": "feature-suspend",
 }  # fmt: skip
 
+#: What does not wait for the operations that it makes pointless.
+OVERRIDES = {
+    "hard_shutdown": ("clean_shutdown", "clean_reboot", "shutdown"),
+    "hard_reboot": ("clean_shutdown", "clean_reboot", "shutdown"),
+}
+
 
 def bad_power_state(record: Record, expected: tuple[str, ...]) -> Failure:
     wanted = ", ".join(state.lower() for state in expected)
@@ -69,7 +75,7 @@ def refusal(world: World, vm: str, name: str, task: str = "") -> Failure | None:
     if record["power_state"] not in STATES.get(name, ALL):
         return bad_power_state(record, STATES[name])
     for other, running in record["current_operations"].items():
-        if other != task:
+        if other != task and running not in OVERRIDES.get(name, ()):
             return Failure(operations.IN_PROGRESS, "VM", vm, running, other)
     if record["is_a_snapshot"]:
         return None if name in SNAPSHOT_OPERATIONS else Failure("VM_IS_SNAPSHOT", vm, name)

@@ -185,22 +185,25 @@ def assert_can_boot_here(call: Call, vm: str, host: str) -> None:
         raise failure
 
 
-async def _stop(call: Call, vm: str, clean: bool) -> None:
+async def _stop(call: Call, vm: str, clean: bool) -> bool:
+    """End the VM's domain; False when a hard stop or reboot came before a clean one was done."""
     record = call.db.get("VM", vm)
-    hypervisor = call.world.hypervisor
+    domain, hypervisor = record["domid"], call.world.hypervisor
     try:
-        if clean and not await hypervisor.shutdown(record["uuid"], SHUTDOWN_TIMEOUT):
+        if not clean:
+            await hypervisor.destroy(record["uuid"])
+        elif not await hypervisor.shutdown(record["uuid"], SHUTDOWN_TIMEOUT):
             raise Failure("VM_SHUTDOWN_TIMEOUT", vm, SHUTDOWN_TIMEOUT)
-        await hypervisor.destroy(record["uuid"])
     except HypervisorError as error:
         raise internal(f"xenopsd: {error}") from error
+    return bool(call.db.get("VM", vm)["domid"] == domain)
 
 
 @implements("VM.clean_shutdown")
 async def clean_shutdown(call: Call, vm: str) -> None:
     async with machines.hold(call, vm, "clean_shutdown"):
-        await _stop(call, vm, clean=True)
-        note_halted(call.world, vm)
+        if await _stop(call, vm, clean=True):
+            note_halted(call.world, vm)
 
 
 @implements("VM.hard_shutdown")
@@ -225,8 +228,8 @@ async def shutdown(call: Call, vm: str) -> None:
 
 
 async def _reboot(call: Call, vm: str, clean: bool) -> None:
-    await _stop(call, vm, clean)
-    await restart(call, vm)
+    if await _stop(call, vm, clean):
+        await restart(call, vm)
 
 
 async def restart(call: Call, vm: str) -> None:

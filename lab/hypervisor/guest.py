@@ -146,17 +146,17 @@ class Guest:
         medium = {"filename": str(path), "format": "qcow2", "read-only-mode": "read-only"}
         await self.execute("blockdev-change-medium", device | medium)
 
-    async def pivot(self, path: Path) -> None:
-        """Write to the new image at path from now on, if the image that was there is open for writing."""
+    async def pivot(self, old: Path, new: Path) -> None:
+        """Write to the new image from now on, where the old one is open for writing."""
         for block in await self.execute("query-block"):
             image = block.get("inserted", {})
-            if image.get("file") != str(path) or image.get("ro"):
+            if image.get("file") != str(old) or image.get("ro"):
                 continue
             await self.execute(
                 "blockdev-snapshot-sync",
                 {
                     "node-name": image["node-name"],
-                    "snapshot-file": str(path),
+                    "snapshot-file": str(new),
                     "snapshot-node-name": f"image-{uuid4().hex[:24]}",
                     "format": "qcow2",
                     "mode": "existing",

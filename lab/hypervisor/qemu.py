@@ -80,7 +80,7 @@ class QemuHypervisor:
         directory.mkdir(exist_ok=True)
         async with self._choosing:
             guest = Guest(directory, domain, self._address(domain.vm_uuid), self.ssh_port)
-        await guest.launch(self._qemu(), self.accelerator, self._disks.path)
+        await guest.launch(self._qemu(), self.accelerator, self._disks.image)
         self._guests[domain.vm_uuid] = guest
         try:
             await guest.watch(self._callbacks)
@@ -116,7 +116,7 @@ class QemuHypervisor:
         await self._guest(vm_uuid).execute("cont")
 
     async def insert(self, vm_uuid: str, position: int, disk: str | None) -> None:
-        await self._guest(vm_uuid).insert(position, self._disks.path(disk) if disk else None)
+        await self._guest(vm_uuid).insert(position, self._disks.image(disk) if disk else None)
 
     async def set_xenstore(self, vm_uuid: str, data: dict[str, str]) -> None:
         """QEMU's firmware configuration is read at boot only: the guest sees new data when it starts again."""
@@ -141,9 +141,9 @@ class QemuHypervisor:
             raise HypervisorError(f"VM {vm_uuid} does not run")
         return self._guests[vm_uuid]
 
-    async def _pivot(self, path: Path) -> None:
+    async def _pivot(self, old: Path, new: Path) -> None:
         for guest in list(self._guests.values()):
-            await guest.pivot(path)
+            await guest.pivot(old, new)
 
     async def _domain_exited(self, vm_uuid: str, reason: ExitReason) -> None:
         self._guests.pop(vm_uuid, None)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 from lab.storage import BLOCK_SIZE, DiskError, Extent
 
@@ -25,8 +26,8 @@ GRAIN = 64 * 1024
 ZEROS = bytes(GRAIN)
 READ_SIZE = 1024 * 1024
 
-#: Told (path of the layer) after a snapshot, for whoever holds the disk open to go over to the new file there.
-Pivot = Callable[[Path], Awaitable[None]]
+#: Told (image that was written to, image to write to from now on) in a snapshot, for whoever holds the disk open.
+Pivot = Callable[[Path, Path], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ class Piece:
 
 
 class Qcow2Disks:
-    """The interface lab.storage.Disks on qcow2 files in a directory, one for each layer."""
+    """The interface lab.storage.Disks on qcow2 files in a directory, one for each layer.
+
+    A layer's file keeps its name for ever: QEMU opens the files of a running guest again by name. What changes
+    hands in a snapshot are links, one for each disk.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
@@ -49,28 +54,34 @@ class Qcow2Disks:
         self.pivot: Pivot | None = None
 
     def path(self, uuid: str) -> Path:
-        """The file that holds a disk's own layer."""
+        """The link to the file that holds a disk's own layer now."""
         return self.directory / f"{uuid}.qcow2"
 
+    def image(self, uuid: str) -> Path:
+        """The file that holds a disk's own layer now, under the name that it keeps."""
+        return self._existing(uuid).resolve()
+
     async def create(self, uuid: str, virtual_size: int) -> None:
-        await self._create(self.path(uuid), virtual_size)
+        self._link(uuid, await self._create(virtual_size))
 
     async def destroy(self, uuid: str) -> None:
+        if self.path(uuid).exists():
+            self.image(uuid).unlink()
         self.path(uuid).unlink(missing_ok=True)
 
     async def snapshot(self, source: str, base: str, child: str) -> None:
-        """The two children are made first, so that the disk is whole before and after the renames."""
+        """The two children are made first, so that the disk is whole before and after the links change."""
         size = (await self._info(source))["virtual-size"]
-        successor = self.directory / f"{source}.next"
-        await self._create(successor, size, base)
-        await self._create(self.path(child), size, base)
-        self.path(source).rename(self.path(base))
-        successor.rename(self.path(source))
+        old = self.image(source)
+        successor = await self._create(size, base)
+        self._link(child, await self._create(size, base))
+        self._link(base, old)
+        self._link(source, successor)
         if self.pivot:
-            await self.pivot(self.path(source))
+            await self.pivot(old, successor)
 
     async def clone(self, parent: str, child: str) -> None:
-        await self._create(self.path(child), (await self._info(parent))["virtual-size"], parent)
+        self._link(child, await self._create((await self._info(parent))["virtual-size"], parent))
 
     async def copy(self, source: str, target: str) -> None:
         blank = ["--target-is-zero"] if await self._is_blank(target) else []
@@ -143,11 +154,21 @@ class Qcow2Disks:
             raise DiskError(f"there is no disk {uuid}")
         return path
 
-    async def _create(self, path: Path, size: int, base: str = "") -> None:
+    def _link(self, uuid: str, image: Path) -> None:
+        """Let a disk's layer be that file, whatever it was before."""
+        link = self.directory / f"{uuid}.link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(image.name)
+        link.replace(self.path(uuid))
+
+    async def _create(self, size: int, base: str = "") -> Path:
+        """A new layer's file, without a link."""
+        path = self.directory / f"{uuid4()}.layer"
         options = f"cluster_size={BLOCK_SIZE},compat=1.1"
         # The name of the base is relative: the directory can be moved. -u, since the base may not be there yet.
         backing = ["-u", "-F", "qcow2", "-b", self.path(base).name] if base else []
         await run("qemu-img", "create", "-q", "-f", "qcow2", *backing, "-o", options, str(path), str(size))
+        return path
 
     async def _info(self, uuid: str) -> dict[str, Any]:
         found = await run("qemu-img", "info", "-U", "--output=json", "-f", "qcow2", str(self._existing(uuid)))

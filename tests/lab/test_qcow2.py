@@ -117,18 +117,22 @@ def test_clones_of_one_base_are_independent(disks: Qcow2Disks) -> None:
 
 
 def test_whoever_has_the_disk_open_is_told_of_its_new_file(disks: Qcow2Disks) -> None:
-    told: list[Path] = []
+    """And the old one keeps its name: QEMU opens it again by that."""
+    told: list[tuple[Path, Path]] = []
+    before: list[Path] = []
 
-    async def pivot(path: Path) -> None:
-        told.append(path)
+    async def pivot(old: Path, new: Path) -> None:
+        told.append((old, new))
 
     async def scenario() -> None:
         disks.pivot = pivot
         await disks.create("a", SIZE)
+        before.append(disks.image("a"))
         await disks.snapshot("a", "base", "b")
 
     asyncio.run(scenario())
-    assert told == [disks.path("a")]
+    assert told == [(disks.image("base"), disks.image("a"))]
+    assert [disks.image("base")] == before
 
 
 @pytest.mark.parametrize("leftover", [b"", b"left over"])
