@@ -285,8 +285,10 @@ def bring_about(run: module.Run) -> dict:
             outcomes = apply_vm_pool(run.client, pool, plan)
         pool = run.read()
         if run.params["wait"]:
+            failed = {outcome.name for outcome in outcomes if outcome.error}
+            awaited = [name for name in plan.started() if name not in failed]
             pool, problems = wait_for_guests(
-                run.client, pool, run.params["name"], plan.started(), run.params["wait_timeout"]
+                run.client, pool, run.params["name"], awaited, run.params["wait_timeout"]
             )
     result = report(run, plan, pool, outcomes)
     failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}

@@ -35,15 +35,23 @@ def import_chunked(client: Client, vdi: str, chunks: Iterable[bytes], timeout: f
     task = client.call("task.create", "Skinnybox upload", "")
     try:
         query = {"vdi": vdi, "format": "raw", "chunked": "true", "task_id": task}
-        problem = _put(client, query, chunks, timeout)
+        response, problem = _put(client, query, chunks, timeout)
         _await_task(client, task, problem, timeout)
+        # Kept open until here: the server answers before it has read what it was sent.
+        if response:
+            response.close()
     finally:
         with suppress(XapiError):
             client.call("task.destroy", task)
 
 
-def _put(client: Client, query: dict[str, str], chunks: Iterable[bytes], timeout: float) -> Exception | None:
-    """Send the chunks. A broken connection is returned, not raised: the task knows the cause better."""
+def _put(
+    client: Client, query: dict[str, str], chunks: Iterable[bytes], timeout: float
+) -> tuple[http.client.HTTPResponse | None, Exception | None]:
+    """Send the chunks. The response holds the connection, which must live as long as the server reads.
+
+    A broken connection is returned, not raised: the task knows the cause better.
+    """
     body = b"".join(chunks)
     host = None
     for _attempt in range(_REDIRECTS):
@@ -52,15 +60,13 @@ def _put(client: Client, query: dict[str, str], chunks: Iterable[bytes], timeout
             path = "/import_raw_vdi?" + urlencode({**query, "session_id": client.session})
             connection.request("PUT", path, body=body, headers={"Content-Length": str(len(body))})
             response = connection.getresponse()
-            response.read()
         except (OSError, http.client.HTTPException) as problem:
-            return problem
-        finally:
-            connection.close()
+            return None, problem
         if response.status != 302:
-            return None
+            return response, None
+        response.close()
         host = urlsplit(response.getheader("Location") or "").netloc or None
-    return OSError("redirected too often")
+    return None, OSError("redirected too often")
 
 
 def _await_task(client: Client, task: str, problem: Exception | None, timeout: float) -> None:
