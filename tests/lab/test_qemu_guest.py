@@ -12,11 +12,13 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from lab import images
 from lab.hypervisor import Callbacks, Domain, DomainDisk, DomainNic, ExitReason, GuestReport, HypervisorError
+from lab.hypervisor.machine import UEFI_CODE
 from lab.hypervisor.qemu import QEMU, QemuHypervisor
 from lab.storage import Extent
 from lab.storage.qcow2 import Qcow2Disks
@@ -106,22 +108,21 @@ async def content(path: Path) -> AsyncIterator[Extent]:
             offset += len(chunk)
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
-def test_a_guest_lives(firmware: str, image: Path, key: Path, tmp_path: Path) -> None:
-    asyncio.run(life(firmware, image, key, tmp_path))
-
-
-async def life(firmware: str, image: Path, key: Path, tmp_path: Path) -> None:
-    world, disks = World(), Qcow2Disks(tmp_path / "disks")
+async def prepare(image: Path, directory: Path) -> Qcow2Disks:
+    disks = Qcow2Disks(directory)
     await disks.create("root", image.stat().st_size)
     await disks.write("root", content(image))
     await disks.create("master", 64 << 20)
-    domain = Domain(
+    return disks
+
+
+def describe(firmware: Literal["bios", "uefi"]) -> Domain:
+    return Domain(
         vm_uuid=VM,
         name="a guest, with a comma",
         memory=512 << 20,
         vcpus=1,
-        firmware="uefi" if firmware == "uefi" else "bios",
+        firmware=firmware,
         boot_order="cd",
         # The read-only disk comes first: firmware must not see it.
         disks=[
@@ -132,6 +133,14 @@ async def life(firmware: str, image: Path, key: Path, tmp_path: Path) -> None:
         nics=[DomainNic(0, "52:54:00:12:34:56", "net")],
         xenstore_data={"vm-data/greeting": "hello, guest"},
     )
+
+
+def test_a_guest_lives(image: Path, key: Path, tmp_path: Path) -> None:
+    asyncio.run(life(image, key, tmp_path))
+
+
+async def life(image: Path, key: Path, tmp_path: Path) -> None:
+    world, disks, domain = World(), await prepare(image, tmp_path / "disks"), describe("bios")
     hypervisor = QemuHypervisor(tmp_path, disks)
     assert await hypervisor.attach(world.callbacks()) == set()
     try:
@@ -181,3 +190,20 @@ async def second_life(
     assert world.exits == ["rebooted"]
     assert world.written == [("vm-data/report", "state=ok")]
     assert await disks.allocated("master") == 0
+
+
+@pytest.mark.skipif(not UEFI_CODE.exists(), reason="no UEFI firmware")
+def test_uefi_firmware_boots_the_same_disk(image: Path, key: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        world, disks = World(), await prepare(image, tmp_path / "disks")
+        hypervisor = QemuHypervisor(tmp_path, disks)
+        await hypervisor.attach(world.callbacks())
+        try:
+            await hypervisor.start(describe("uefi"))
+            shell = Shell(key, hypervisor.ssh_port)
+            assert await shell(await world.address(), "test -d /sys/firmware/efi && echo UEFI") == "UEFI\n"
+        finally:
+            await hypervisor.close(destroy=True)
+        assert world.exits == []
+
+    asyncio.run(scenario())
