@@ -62,7 +62,7 @@ def _root_refusals() -> list[str]:
     fstype = [mount[2] for mount in mounts if mount[1] == "/"][-1]
     if fstype != "ext4":
         return [f"Its root file system is {fstype}; only ext4 on a plain partition can be shared by instances."]
-    number = os.stat("/").st_dev
+    number = pathlib.Path("/").stat().st_dev
     device = pathlib.Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
     kind = next((kind for kind in ("dm", "md", "loop") if (device / kind).exists()), "")
     if kind or not device.exists():
@@ -82,7 +82,7 @@ def _installed(package: str) -> bool:
 def missing() -> list[str]:
     """Return the packages that have to be installed."""
     absent = [package for need, package in _NEEDS.items() if shutil.which(need, path=_PATH) is None]
-    return sorted(set(absent) - {package for need, package in _NEEDS.items() if os.path.isdir(need)})
+    return sorted(set(absent) - {package for need, package in _NEEDS.items() if pathlib.Path(need).is_dir()})
 
 
 if __name__ == "__main__":

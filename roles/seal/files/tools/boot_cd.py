@@ -11,13 +11,17 @@ import pathlib
 import shutil
 import typing
 
-from commands import SealError, run
 from boot_disk import VOLUME_ID
+from commands import SealError, run
 
 LARGEST = 40 << 20
 
 #: All that the configuration below uses is in the core image, so the CD needs no directory of modules.
-_MODULES = "iso9660 search search_label normal configfile linux serial terminal echo test".split()
+# fmt: off
+_MODULES = [
+    "iso9660", "search", "search_label", "normal", "configfile", "linux", "serial", "terminal", "echo", "test",
+]
+# fmt: on
 _BIOS_MODULES = ["biosdisk"]
 _EFI_MODULES = ["all_video", "efi_gop"]
 _EARLY_CONFIGURATION = f"""\
@@ -82,9 +86,7 @@ def _uefi(output: pathlib.Path, early: pathlib.Path, scratch: pathlib.Path) -> N
     run("mcopy", "-i", str(output), str(program), "::EFI/BOOT/BOOTX64.EFI")
 
 
-def _mkimage(
-    platform: str, target: str, output: pathlib.Path, early: pathlib.Path, modules: list[str]
-) -> None:
+def _mkimage(platform: str, target: str, output: pathlib.Path, early: pathlib.Path, modules: list[str]) -> None:
     directory = pathlib.Path("/usr/lib/grub") / platform
     run(
         "grub-mkimage",
@@ -94,11 +96,12 @@ def _mkimage(
 
 
 def _iso(tree: pathlib.Path, image: pathlib.Path) -> None:
-    bios = "-b boot/grub/eltorito.img -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info".split()
-    uefi = "-eltorito-alt-boot -e boot/efi.img -no-emul-boot".split()
     run(
-        "xorriso",
-        *("-as", "mkisofs", "-quiet", "-r", "-V", VOLUME_ID, "-o", str(image), *bios, *uefi, str(tree)),
+        *("xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", VOLUME_ID, "-o", str(image)),
+        *("-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4"),
+        *("-boot-info-table", "--grub2-boot-info"),
+        *("-eltorito-alt-boot", "-e", "boot/efi.img", "-no-emul-boot"),
+        str(tree),
     )
 
 

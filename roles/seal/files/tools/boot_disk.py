@@ -58,7 +58,7 @@ def write_image(image: pathlib.Path, device: str) -> None:
     The head is written last: a disk that was interrupted holds no CD, rather than half of one.
     """
     content = image.read_bytes()
-    with open(device, "r+b", buffering=0) as disk:
+    with pathlib.Path(device).open("r+b", buffering=0) as disk:
         size = disk.seek(0, os.SEEK_END)
         if size < len(content):
             raise SealError(f"The boot CD has {len(content)} bytes, but {device} only {size}.")

@@ -20,9 +20,7 @@ def run(*command: str, allowed: tuple[int, ...] = (0,), directory: str | None = 
     """Run a tool to its end and return what it printed. Raises SealError with its last line."""
     environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": os.environ.get("HOME", "/root")}
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, cwd=directory
-        )
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=directory)
     except FileNotFoundError as error:
         raise SealError(f"The tool {command[0]} is missing.") from error
     if result.returncode in allowed:

@@ -31,7 +31,7 @@ class RootFilesystem:
 
 def root_filesystem() -> RootFilesystem:
     """Find the file system mounted at ``/``. Raises SealError when it is not on a plain disk or partition."""
-    number = os.stat("/").st_dev
+    number = pathlib.Path("/").stat().st_dev
     entry = pathlib.Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
     if not entry.exists() or (entry / "dm").exists() or (entry / "md").exists():
         raise SealError("The root file system is not on a plain partition of a disk.")

@@ -53,7 +53,7 @@ def write_manifest(output: pathlib.Path) -> int:
     count = 0
     with concurrent.futures.ProcessPoolExecutor() as pool, temporary.open("wb") as raw:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as compressed:
-            for entry in pool.map(_with_content, _entries("/", os.stat("/").st_dev), chunksize=_CHUNK):
+            for entry in pool.map(_with_content, _entries("/", pathlib.Path("/").stat().st_dev), chunksize=_CHUNK):
                 if entry["type"] != "directory":  # many packages have the same directories
                     entry.update(owners.get(entry["path"], {}))
                 compressed.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
@@ -83,7 +83,7 @@ def _entry(path: str, status: os.stat_result) -> Entry:
     if entry["type"] == "file":
         entry["size"] = status.st_size
     elif entry["type"] == "link":
-        entry["target"] = os.readlink(path)
+        entry["target"] = str(pathlib.Path(path).readlink())
     elif entry["type"] == "device":
         entry["device"] = [os.major(status.st_rdev), os.minor(status.st_rdev)]
     return entry
@@ -97,7 +97,7 @@ def _type(mode: int) -> str:
 
 def _with_content(entry: Entry) -> Entry:
     if entry["type"] == "file":
-        with open(entry["path"], "rb", buffering=0) as file:
+        with pathlib.Path(entry["path"]).open("rb", buffering=0) as file:
             digest = hashlib.sha256()
             while data := file.read(1 << 20):
                 digest.update(data)

@@ -71,7 +71,8 @@ prepare_overlay() {
 	find_overlay "$instance" || return 1
 	check_filesystem "$overlay_device" || return 1
 	grow_filesystem "$overlay_device" || return 1
-	mount_overlay_disk "$overlay_device" "$overlay_directory"
+	mount_overlay_disk "$overlay_device" "$overlay_directory" || return 1
+	check_identity
 }
 
 # prepare_volatile: memory instead of the overlay disk.

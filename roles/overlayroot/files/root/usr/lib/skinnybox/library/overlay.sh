@@ -87,3 +87,12 @@ explain_missing_stamp() {
 	fi
 	refuse corrupt "the file system of the overlay disk $1 is damaged, and its stamp cannot be read"
 }
+
+# check_identity: refuses when the identity layer cannot be read. e2fsck -p believes a file system that was
+# unmounted cleanly, and without this layer the guest would boot as a nameless twin of all the others.
+check_identity() {
+	local machine_id=
+	{ read -r machine_id <"$overlay_directory/identity/etc/machine-id"; } 2>/dev/null
+	[ -z "$machine_id" ] || return 0
+	refuse corrupt "the overlay disk $overlay_device has no identity layer that can be read"
+}
