@@ -25,7 +25,7 @@ from typing import Any
 import XenAPI
 
 MIB = 1 << 20
-PIECE = 4 * MIB
+PIECE = 2 * MIB
 
 
 def main() -> int:

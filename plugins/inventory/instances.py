@@ -140,19 +140,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return [instance_facts(pool, instance) for instance in instances(pool)]
 
     def _endpoint(self) -> Endpoint:
-        text = {
-            name: self.templar.template(self.get_option(name))
-            for name in ("hostname", "username", "password", "fingerprint")
-        }
         return Endpoint(
-            url=endpoint_url(text["hostname"]),
-            username=text["username"],
-            password=text["password"],
+            url=endpoint_url(self._text("hostname") or ""),
+            username=self._text("username") or "",
+            password=self._text("password") or "",
             validate_certs=self.get_option("validate_certs"),
-            ca_path=self.get_option("ca_path"),
-            fingerprint=text["fingerprint"],
+            ca_path=self._text("ca_path"),
+            fingerprint=self._text("fingerprint"),
             timeout=float(self.get_option("timeout")),
         )
+
+    def _text(self, option: str) -> str | None:
+        """An option, templated, as a plain str: XML-RPC cannot marshal Ansible's tagged subclasses of it."""
+        value = self.templar.template(self.get_option(option))
+        return None if value is None else str.__str__(value)
 
     def _add(self, facts: dict[str, Any]) -> None:
         name = self.inventory.add_host(facts["name"])
