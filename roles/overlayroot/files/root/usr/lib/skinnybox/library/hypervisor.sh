@@ -7,9 +7,11 @@
 # A key is a path of xenstore, relative to the VM's own directory: XAPI's VM.xenstore_data holds it under the same
 # name. Under QEMU the keys are files of the firmware configuration, and the answer goes to a virtio port.
 
+xenbus=/dev/xen/xenbus
+
 # read_key KEY: print the key's value; fails when the hypervisor does not give it.
 read_key() {
-	if [ -c /dev/xen/xenbus ]; then
+	if [ -e "$xenbus" ]; then
 		xenstore_request 2 "$1"
 		return
 	fi
@@ -19,7 +21,7 @@ read_key() {
 
 # write_key KEY VALUE: set the key; fails when nobody listens.
 write_key() {
-	if [ -c /dev/xen/xenbus ]; then
+	if [ -e "$xenbus" ]; then
 		xenstore_request 11 "$1" "$2" >/dev/null
 		return
 	fi
@@ -32,7 +34,7 @@ write_key() {
 # prepare_hypervisor: make the ways above usable.
 prepare_hypervisor() {
 	mkdir -p "$state_directory"
-	[ -c /dev/xen/xenbus ] || modprobe -q qemu_fw_cfg
+	[ -e "$xenbus" ] || modprobe -q qemu_fw_cfg
 	return 0
 }
 
@@ -59,7 +61,7 @@ xenstore_request() {
 		printf "$(octal "$1")$zeros\\000$zeros\\000$zeros$(octal $((length % 256)))$(octal $((length / 256)))\\000\\000%s\\000%s" \
 			"$2" "$3" >&3
 		dd bs=4096 count=1 of="$reply" <&3 2>/dev/null
-	} 3<>/dev/xen/xenbus
+	} 3<>"$xenbus"
 	[ "$(dd if="$reply" bs=1 count=1 2>/dev/null)" = "$(printf "$(octal "$1")")" ] || return 1
 	dd if="$reply" bs=16 skip=1 2>/dev/null
 }
