@@ -137,9 +137,14 @@ def start(directory: Path, options: list[str]) -> tuple[Running, bool]:
         if found and found != before and found.pid == process.pid and _answers(found):
             return found, True
         if process.poll() is not None:
-            raise LabError(f"the server ended with status {process.returncode}; its log is {state.log}")
+            raise LabError(f"the server ended: {_last_line(state)} (its log is {state.log})")
         time.sleep(0.05)
     raise LabError(f"the server did not answer within {PATIENCE:.0f} s; its log is {state.log}")
+
+
+def _last_line(state: State) -> str:
+    lines = state.log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it did not say why")
 
 
 def _answers(running: Running) -> bool:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import ssl
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -86,7 +87,7 @@ async def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _context(certificates: Certificates, arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _context(certificates: Certificates, arguments: argparse.Namespace) -> ssl.SSLContext:
     certificates.ensure(arguments.address)
     if arguments.ca:
         arguments.ca.write_bytes(certificates.authority.read_bytes())

@@ -153,7 +153,9 @@ class Server:
         session = parameters[0] if parameters and isinstance(parameters[0], str) else ""
         bound = self.dispatcher.calls.get(method.removeprefix(ASYNC))
         entry = self.control.log(method, self._originator(session), bool(bound and bound.message.writes))
-        entry.parameters = [_short(parameter) for parameter in parameters[1:]]
+        if bound and bound.message.needs_session:
+            # not of logins: they carry passwords
+            entry.parameters = [_short(parameter) for parameter in parameters[1:]]
         started = time.monotonic()
         faults = self.control.strike(method)
         # a fault of VM.start befalls Async.VM.start, too: in its task

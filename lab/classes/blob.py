@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from lab.registry import implements
+from lab.registry import Handler, implements
 from lab.world import Call, now
 
 OWNERS = ("VM", "SR", "network", "host", "pool")
@@ -23,7 +23,7 @@ def destroy(call: Call, blob: str) -> None:
     call.db.delete("blob", blob)
 
 
-def create_new_blob(cls: str):  # type: ignore[no-untyped-def]
+def create_new_blob(cls: str) -> Handler:
     """The create_new_blob call of a class that owns blobs."""
 
     def create_for(call: Call, owner: str, name: str, mime_type: str, public: bool) -> str:

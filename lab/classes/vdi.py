@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import uuid as uuids
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from lab import operations
@@ -94,7 +95,7 @@ def allowed_operations(world: World, vdi: str) -> list[str]:
     return [name for name in WHILE_ATTACHED if refusal(world, vdi, name) is None]
 
 
-def hold(call: Call, vdi: str, name: str):  # type: ignore[no-untyped-def]
+def hold(call: Call, vdi: str, name: str) -> AbstractAsyncContextManager[None]:
     """Hold an operation on the disk."""
     return operations.operation(call, "VDI", vdi, name, lambda: refusal(call.world, vdi, name, call.task))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import uuid as uuids
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from lab import generated, operations
@@ -111,7 +112,7 @@ def allowed_operations(world: World, vm: str) -> list[str]:
     return [name for name in LISTED if refusal(world, vm, name) is None]
 
 
-def hold(call: Call, vm: str, name: str):  # type: ignore[no-untyped-def]
+def hold(call: Call, vm: str, name: str) -> AbstractAsyncContextManager[None]:
     """Hold an operation on the VM, from the moment that its state allows it."""
     return operations.operation(call, "VM", vm, name, lambda: refusal(call.world, vm, name, call.task))
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ssl
 import xmlrpc.client
-from pathlib import Path
 from typing import Any
 
 import pytest
 import XenAPI
 
-from tests.support.lab import PASSWORD, Lab
+from tests.support.lab import PASSWORD, start_lab, stop_lab
 
 from .conftest import VM, Client
 
@@ -30,13 +29,12 @@ def _transport(client: Client) -> Any:
     return xmlrpc.client.SafeTransport(context=client.context) if client.context else None
 
 
-def test_tls_certificate_is_not_trusted_by_default(server: tuple[Lab, Path | None]) -> None:
-    lab, authority = server
-    if authority is None:
-        pytest.skip("this server speaks plain HTTP")
+def test_tls_certificate_is_not_trusted_by_default() -> None:
+    lab = start_lab("--tls")
     session = XenAPI.Session(lab.url, transport=xmlrpc.client.SafeTransport(context=ssl.create_default_context()))
     with pytest.raises(ssl.SSLCertVerificationError):
         session.login_with_password("root", PASSWORD)
+    stop_lab(lab)
 
 
 def test_session_ends_with_logout(client: Client) -> None:

@@ -19,15 +19,18 @@ MIB = 1024**2
 BLOCK = 2 * MIB
 
 
-def transfer(client: Client, method: str, path: str, body: Iterable[bytes] | bytes = b"", **query: str) -> bytes:
-    """One HTTP transfer on a connection of its own, with a task; answers the body."""
+def connection(client: Client) -> http.client.HTTPConnection:
+    """A connection of one's own to the server."""
     where = urllib.parse.urlsplit(client.url)
     assert where.hostname
-    link: http.client.HTTPConnection
     if client.context:
-        link = http.client.HTTPSConnection(where.hostname, where.port, context=client.context, timeout=30)
-    else:
-        link = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+        return http.client.HTTPSConnection(where.hostname, where.port, context=client.context, timeout=30)
+    return http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+
+
+def transfer(client: Client, method: str, path: str, body: Iterable[bytes] | bytes = b"", **query: str) -> bytes:
+    """One HTTP transfer on a connection of its own, with a task; answers the body."""
+    link = connection(client)
     link.putrequest(method, f"{path}?{urllib.parse.urlencode(query)}")
     if isinstance(body, bytes):
         link.putheader("Content-Length", str(len(body)))
@@ -175,10 +178,7 @@ def test_upload_in_chunks_that_breaks_off_fails(client: Client) -> None:
 
 
 def test_upload_needs_a_session(client: Client) -> None:
-    where = urllib.parse.urlsplit(client.url)
-    if client.context:
-        pytest.skip("one protocol is enough")
-    link = http.client.HTTPConnection(where.hostname or "", where.port)
+    link = connection(client)
     link.request("PUT", "/import_raw_vdi?vdi=x&session_id=OpaqueRef:NULL", b"")
     assert link.getresponse().status == 401
     link.close()
