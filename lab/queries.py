@@ -82,7 +82,7 @@ class Parser:
         for word in ("true", "false"):
             if self._peek(word):
                 self.tokens.pop(0)
-                return lambda record, answer=word == "true": answer  # type: ignore[misc]
+                return _always if word == "true" else _never
         left = self._value()
         self._next("word", "=")
         right = self._value()
@@ -100,6 +100,14 @@ class Parser:
             return lambda record: stored(kind, record[field])
         text = self._next("text")
         return lambda record: text
+
+
+def _always(record: Record) -> bool:
+    return True
+
+
+def _never(record: Record) -> bool:
+    return False
 
 
 def _joined(left: Condition, right: Condition, both: bool) -> Condition:
