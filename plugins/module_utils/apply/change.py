@@ -12,7 +12,8 @@ from ..model.records import Disk, VirtualMachine
 from ..plan.actions import Reattach
 from ..plan.attachments import BOOT, OVERLAY, ROOT, SWAP
 from ..xapi.errors import ApiFailure
-from .create import attach_disk, create_vif
+from .create import create_vif
+from .disks import attach_disk
 from .ownership import NotOurs, already_gone, destroy_disk
 from .power import shut_down_vm
 from .worksite import Worksite

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..model.identity import HostKey, Identity, Ipv4, Ipv6, Nic
 from ..model.instances import unfinished_name
-from ..model.labels import PREFIX, TAG, Kind, other_config
+from ..model.labels import PREFIX, Kind, other_config
 from ..plan.actions import Create, NicPlan
 from ..plan.attachments import OVERLAY, ROOT, SWAP, nic_label, parse_nic_label
 from ..plan.spec import VmPoolSpec
@@ -27,6 +27,7 @@ from ..seed.overlay import build_overlay
 from ..seed.swap import build_swap
 from ..xapi.errors import ApiFailure
 from ..xapi.streams import import_chunked
+from .disks import attach_disk, create_disk
 from .worksite import Worksite
 
 #: What would copy, move or destroy a shared master if it were done to an instance as a whole.
@@ -197,23 +198,9 @@ def _create_disk(
     site: Worksite, create: Create, kind: Kind, size: int, labels: dict[str, str]
 ) -> tuple[str, str, int]:
     """Make a labelled VDI: its reference, its uuid, and its size in bytes, which the SR may have rounded up."""
+    name, description = f"{create.name} {kind.value}", f"Skinnybox {kind.value} disk of {create.name}"
     with site.disk_window(create.overlay_sr.ref):
-        vdi = site.tasks.run(
-            "VDI.create",
-            {
-                "name_label": f"{create.name} {kind.value}",
-                "name_description": f"Skinnybox {kind.value} disk of {create.name}",
-                "SR": create.overlay_sr.ref,
-                "virtual_size": str(size),
-                "type": "user",
-                "sharable": False,
-                "read_only": False,
-                "other_config": other_config(kind, **labels),
-                "xenstore_data": {},
-                "sm_config": {},
-                "tags": [TAG],
-            },
-        )
+        vdi = create_disk(site, name, description, create.overlay_sr.ref, size, kind, labels)
     record = site.client.call("VDI.get_record", vdi)
     site.client.call("VDI.add_to_other_config", vdi, PREFIX + "uuid", record["uuid"])
     return vdi, record["uuid"], int(record["virtual_size"])
@@ -229,22 +216,3 @@ def _nic(nic: NicPlan, mac: str) -> Nic:
     ipv6 = Ipv6(nic.ipv6, nic.ipv6_method, nic.ipv6_gateway)  # type: ignore[arg-type]
     return Nic(mac.lower(), ipv4, ipv6, nic.dns, nic.search)
 
-
-def attach_disk(site: Worksite, vm: str, vdi: str, position: str, mode: str = "RW", kind: str = "Disk") -> str:
-    """Make a VBD of a halted VM and return its reference. `kind` is Disk or CD."""
-    return site.client.call(
-        "VBD.create",
-        {
-            "VM": vm,
-            "VDI": vdi,
-            "userdevice": position,
-            "bootable": kind == "CD",
-            "mode": mode,
-            "type": kind,
-            "unpluggable": True,
-            "empty": False,
-            "other_config": {},
-            "qos_algorithm_type": "",
-            "qos_algorithm_params": {},
-        },
-    )

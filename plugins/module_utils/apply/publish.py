@@ -17,7 +17,7 @@ from ..model.records import NULL, Disk, VirtualMachine, epoch
 from ..plan.attachments import BOOT, ROOT
 from ..plan.master import Remains, announcement
 from ..xapi.errors import ApiFailure
-from .create import attach_disk
+from .disks import attach_disk, create_disk
 from .ownership import already_gone, destroy_disk
 from .worksite import Worksite
 
@@ -138,21 +138,9 @@ def _snapshot(site: Worksite, label: str, disk: Disk, name: str, labels: dict[st
 
 def _copy(site: Worksite, label: str, disk: Disk, kind: Kind, labels: dict[str, str]) -> str:
     """Copy a disk in full, into one that bears its labels from the start."""
-    record = {
-        "name_label": label,
-        "name_description": f"Skinnybox master image {label}: shared by instances, read-only",
-        "SR": disk.sr,
-        "virtual_size": str(disk.size),
-        "type": "user",
-        "sharable": False,
-        "read_only": False,
-        "other_config": other_config(kind, **labels),
-        "xenstore_data": {},
-        "sm_config": {},
-        "tags": [TAG],
-    }
+    description = f"Skinnybox master image {label}: shared by instances, read-only"
     with site.disk_window(disk.sr):
-        target = site.tasks.run("VDI.create", record)
+        target = create_disk(site, label, description, disk.sr, disk.size, kind, labels)
         site.tasks.run("VDI.copy", disk.ref, NULL, NULL, target)
     return target
 

@@ -37,6 +37,17 @@ class NicPlan:
 
 
 @dataclass(frozen=True)
+class _OnInstance:
+    """An action on an instance that is there."""
+
+    instance: Instance
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+
+@dataclass(frozen=True)
 class Tidy:
     """Remove what is left of an instance that a killed run was making, or of a VM that was deleted by hand."""
 
@@ -98,10 +109,9 @@ class LostNic:
 
 
 @dataclass(frozen=True)
-class Reattach:
+class Reattach(_OnInstance):
     """Give a halted instance back the attachments that it lost."""
 
-    instance: Instance
     root: Disk | None
     boot: Disk | None
     overlay: Disk | None
@@ -110,10 +120,6 @@ class Reattach:
     start: bool
     sign = "~"
 
-    @property
-    def name(self) -> str:
-        return self.instance.name
-
     def text(self) -> str:
         parts = [what for what in ("root", "boot", "overlay", "swap") if getattr(self, what)]
         missing = [f"{part} attachment" for part in parts] + [f"NIC {nic.device}" for nic in self.nics]
@@ -121,46 +127,31 @@ class Reattach:
 
 
 @dataclass(frozen=True)
-class Start:
+class Start(_OnInstance):
     """Start an instance that is halted and should run."""
 
-    instance: Instance
     sign = "~"
-
-    @property
-    def name(self) -> str:
-        return self.instance.name
 
     def text(self) -> str:
         return f"{self.instance.vm.power_state.lower()}: started"
 
 
 @dataclass(frozen=True)
-class Stop:
+class Stop(_OnInstance):
     """Shut an instance down that should be halted."""
 
-    instance: Instance
     sign = "~"
-
-    @property
-    def name(self) -> str:
-        return self.instance.name
 
     def text(self) -> str:
         return "running: shut down"
 
 
 @dataclass(frozen=True)
-class Remove:
+class Remove(_OnInstance):
     """Shut an instance down and delete its VM and its disks."""
 
-    instance: Instance
     reason: str
     sign = "-"
-
-    @property
-    def name(self) -> str:
-        return self.instance.name
 
     def text(self) -> str:
         return f"{self.reason}; its overlay is deleted"
