@@ -16,6 +16,8 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +66,33 @@ def main() -> int:
     return 0
 
 
-def rescan(lab: dict[str, Any]) -> None:
-    """Have XAPI count anew what disks take, as `xe sr-scan` does: it does not count while guests write."""
+@contextmanager
+def logged_in(lab: dict[str, Any]) -> Iterator[Any]:
+    """The lab's API, as any XAPI client sees it."""
     context = ssl.create_default_context(cafile=lab["ca"])
     session = XenAPI.Session(lab["url"], transport=XenAPI.xmlrpclib.SafeTransport(context=context))
     session.xenapi.login_with_password("root", Path(lab["password_file"]).read_text().strip(), "1.0", "main_job")
-    for sr, record in session.xenapi.SR.get_all_records().items():
-        if record["content_type"] == "user":
-            session.xenapi.SR.scan(sr)
-    session.xenapi.session.logout()
+    try:
+        yield session.xenapi
+    finally:
+        session.xenapi.session.logout()
+
+
+def await_halted(lab: dict[str, Any], name: str) -> None:
+    """Wait until the VM is off: its guest stops answering some seconds before."""
+    with logged_in(lab) as xapi:
+        vm = xapi.VM.get_by_name_label(name)[0]
+        token = ""
+        while xapi.VM.get_power_state(vm) != "Halted":
+            token = getattr(xapi.event, "from")([f"vm/{vm}"], token, 30.0)["token"]
+
+
+def rescan(lab: dict[str, Any]) -> None:
+    """Have XAPI count anew what disks take, as `xe sr-scan` does: it does not count while guests write."""
+    with logged_in(lab) as xapi:
+        for sr, record in xapi.SR.get_all_records().items():
+            if record["content_type"] == "user":
+                xapi.SR.scan(sr)
 
 
 def touched_blocks(image: Path) -> int:
@@ -140,8 +160,10 @@ def dump(path: Path, content: dict[str, Any]) -> None:
 def is_published(lab: dict[str, Any]) -> bool:
     """Whether an earlier run has published the master image already."""
     done = subprocess.run(
-        ["ansible", "localhost", "-o", "-m", "skinnybox.xenserver.master_image_info"]
-        + ["-a", "name=bookworm query=length(master_images)"],
+        [
+            *("ansible", "localhost", "-o", "-m", "skinnybox.xenserver.master_image_info"),
+            *("-a", "name=bookworm query=length(master_images)"),
+        ],
         env={
             **os.environ,
             "XENSERVER_HOST": lab["url"],
@@ -184,6 +206,7 @@ def make_golden_vm(lab: dict[str, Any]) -> None:
     dump(HERE / "inventory" / "golden.yml", {"golden": {"hosts": {GOLDEN: golden}}})
     say("preparing it with role overlayroot and sealing it with role seal, over SSH")
     play("skinnybox.xenserver.seal", "-e", "golden=golden")
+    await_halted(lab, GOLDEN)
 
 
 def farewell(lab: dict[str, Any]) -> str:

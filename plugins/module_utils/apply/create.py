@@ -215,4 +215,3 @@ def _nic(nic: NicPlan, mac: str) -> Nic:
     ipv4 = None if nic.ipv4_method == "none" else Ipv4(nic.ipv4, nic.ipv4_gateway)
     ipv6 = Ipv6(nic.ipv6, nic.ipv6_method, nic.ipv6_gateway)  # type: ignore[arg-type]
     return Nic(mac.lower(), ipv4, ipv6, nic.dns, nic.search)
-

@@ -32,15 +32,31 @@ class Locked(XapiError):
 @contextmanager
 def locked(client: Client, pool: HostPool, what: str) -> Iterator[None]:
     """Hold the lock of ``what``, such as ``VM pool web``. Raises Locked, XapiError."""
-    key = f"{PREFIX}lock:{what}"
+    key = _key(what)
     value = json.dumps({**_me(), "since": int(time.time())}, sort_keys=True)
     _acquire(client, pool.ref, key, value, what)
     try:
         yield
     finally:
         with suppress(XapiError):
-            if client.call("pool.get_other_config", pool.ref).get(key) == value:
-                client.call("pool.remove_from_other_config", pool.ref, key)
+            _remove(client, pool.ref, key, value)
+
+
+def drop_dead_lock(client: Client, pool: HostPool, what: str) -> None:
+    """Remove the lock of a run that was killed after its work was done. Raises XapiError."""
+    held = pool.other_config.get(_key(what))
+    if held is not None and _is_dead(_parse(held)):
+        _remove(client, pool.ref, _key(what), held)
+
+
+def _key(what: str) -> str:
+    return f"{PREFIX}lock:{what}"
+
+
+def _remove(client: Client, pool: str, key: str, value: str) -> None:
+    """Remove a lock only if it is still the one that was seen."""
+    if client.call("pool.get_other_config", pool).get(key) == value:
+        client.call("pool.remove_from_other_config", pool, key)
 
 
 def _acquire(client: Client, pool: str, key: str, value: str, what: str) -> None:
@@ -61,9 +77,8 @@ def _acquire(client: Client, pool: str, key: str, value: str, what: str) -> None
                 f"{what} is being changed by process {owner.get('pid')} on {owner.get('host')} since {since}. Wait for "
                 f"it; if it is dead, remove the key {key!r} from other_config of the pool."
             )
-        # Only if it is still the dead owner's; whoever comes first adds the key anew.
-        if client.call("pool.get_other_config", pool).get(key) == held:
-            client.call("pool.remove_from_other_config", pool, key)
+        # Whoever comes first adds the key anew.
+        _remove(client, pool, key, held)
     raise Locked(f"{what} was locked by somebody else in the same moment. Run again.")
 
 

@@ -107,7 +107,7 @@ _LEFT = {
 
 
 def _explain(action: Action, problem: Exception) -> str:
-    what, left = _LEFT[type(action)]  # type: ignore[index]
+    what, left = _LEFT[type(action)]
     if isinstance(problem, _NotStarted):
         what, left = "created, but not started", "It stays halted and complete; the next run starts it."
     instance = getattr(action, "instance", None)

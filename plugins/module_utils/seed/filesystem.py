@@ -149,7 +149,7 @@ class _Commands:
 
     def _enter_parent(self, path: str) -> str:
         """Make the path's parent the current directory (debugfs creates nowhere else) and return its name."""
-        parent, _, name = path.rpartition("/")
+        parent, _slash, name = path.rpartition("/")
         self.lines.append(f"cd {_quote(parent or '/')}")
         return name
 

@@ -51,7 +51,7 @@ class _Transport(xmlrpc.client.Transport):
             self.close()
         self._used = time.monotonic()
         if self._connection[1] is None:
-            self._connection = host, tls.connect(self._endpoint)  # type: ignore[assignment]
+            self._connection = host, tls.connect(self._endpoint)
         return self._connection[1]  # type: ignore[return-value]
 
     def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
@@ -137,7 +137,7 @@ class Client:
         try:
             answer = getattr(proxy, method)(*params)
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ExpatError) as problem:
-            proxy("close")()  # type: ignore[operator]
+            proxy("close")()
             connected = not isinstance(problem, (ConnectionRefusedError, ssl.SSLError, socket.gaierror))
             if connected and not is_read(method) and not isinstance(problem, xmlrpc.client.Error):
                 raise ConnectionLost(

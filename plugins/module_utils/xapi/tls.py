@@ -65,7 +65,7 @@ class PinnedConnection(http.client.HTTPSConnection):
 
     def connect(self) -> None:
         super().connect()
-        certificate = self.sock.getpeercert(binary_form=True) or b""  # type: ignore[attr-defined]
+        certificate = self.sock.getpeercert(binary_form=True) or b""
         found = hashlib.sha256(certificate).hexdigest()
         if found != self._fingerprint:
             self.close()

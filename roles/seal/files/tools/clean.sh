@@ -1,6 +1,7 @@
 # Copyright (c) 2026 Skinnybox contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
 
 # Remove what makes the golden VM one particular machine. Runs when the VM shuts down, as the last that writes to
 # its disk: until then the running system would make half of it again, and sshd needs its keys.
