@@ -74,19 +74,15 @@ class GuestLab(Lab):
         return dict(word.split("=", 1) for word in line.split(";") if "=" in word)
 
     def ssh(self, address: str, command: str, *, check: bool = True) -> str:
-        """Run a command in a guest as root; its output, errors included."""
+        """Run a command in a guest as root, as soon as its sshd answers; its output, errors included."""
         options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
-        options += ["ConnectTimeout=60", "ConnectionAttempts=10"]
-        done = subprocess.run(
-            ["ssh", "-i", str(self.key), "-p", str(self.status()["ssh_port"])]
-            + [word for option in options for word in ("-o", option)]
-            + [f"root@{address}", command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        words = ["ssh", "-i", str(self.key), "-p", str(self.status()["ssh_port"])]
+        words += [word for option in [*options, "ConnectTimeout=60"] for word in ("-o", option)]
+        words += [f"root@{address}", command]
+        deadline = time.monotonic() + PATIENCE
+        # 255 is ssh's own failure: the agent reports an address before sshd listens there.
+        while (done := _run(words)).returncode == 255 and time.monotonic() < deadline:
+            time.sleep(1)
         assert not check or done.returncode == 0, f"{command!r} at {address}: {done.stdout}"
         return done.stdout
 
@@ -101,6 +97,12 @@ class GuestLab(Lab):
     def _attachment(self, vm: str, position: str) -> str:
         (found,) = [vbd for vbd in self.xapi.VM.get_VBDs(vm) if self.xapi.VBD.get_userdevice(vbd) == position]
         return found
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def start_guest_lab(state: Path, key: Path) -> GuestLab:

@@ -51,7 +51,7 @@ def test_fstab_loses_what_an_instance_does_not_have(shell: list[str], tmp_path: 
     active = [line for line in fstab.read_text().splitlines() if line and not line.startswith("#")]
     assert active == [
         "UUID=4 /data ext4 nofail 0 2",
-        "LABEL=skinny-swap none swap sw,nofail,x-systemd.device-timeout=10s 0 0",
+        "LABEL=skinny-swap none swap sw,nofail 0 0",
     ]
 
 

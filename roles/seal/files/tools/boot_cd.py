@@ -30,6 +30,7 @@ set prefix=($root)/boot/grub
 """
 _CONFIGURATION = """\
 set timeout=0
+set gfxpayload=text
 set default=0
 if serial --unit=0 --speed=115200; then
     terminal_output console serial

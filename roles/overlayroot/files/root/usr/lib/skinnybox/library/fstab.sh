@@ -15,7 +15,7 @@ adapt_fstab() {
 	if ! contains_line "$fstab" "$fstab_marker"; then
 		rewrite_fstab <"$fstab" >"$fstab.skinnybox" && mv "$fstab.skinnybox" "$fstab"
 	fi
-	swap_line="LABEL=$swap_label none swap sw,nofail,x-systemd.device-timeout=10s 0 0"
+	swap_line="LABEL=$swap_label none swap sw,nofail 0 0"
 	if [ -n "$(find_swap)" ] && ! contains_line "$fstab" "$swap_line"; then
 		echo "$swap_line" >>"$fstab"
 	fi
