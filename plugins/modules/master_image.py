@@ -86,7 +86,7 @@ from typing import Any, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.golden import inspect_golden_vm
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import locked
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import drop_dead_lock, locked
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.publish import (
     clear,
     promote,
@@ -130,7 +130,16 @@ def check(params: Mapping[str, Any]) -> None:
 def bring_about(run: module.Run) -> dict:
     """Publish, promote or retire."""
     states = {"published": bring_published, "promoted": bring_promoted, "retired": bring_retired}
-    return states[run.params["state"]](run)
+    pool = run.read()
+    result = states[run.params["state"]](run, pool)
+    if not result["changed"] and not run.check_mode:
+        drop_dead_lock(run.client, pool, lock_name(run))
+    return result
+
+
+def lock_name(run: module.Run) -> str:
+    """What is locked while a version is made or goes."""
+    return f"master image {run.params['name']}"
 
 
 @dataclass(frozen=True)
@@ -166,12 +175,12 @@ def plan_publication(run: module.Run, pool: HostPool) -> Publication:
     return Publication(golden, root, boot, seal, version, number, promotes, surplus, lines)
 
 
-def bring_published(run: module.Run) -> dict:
+def bring_published(run: module.Run, pool: HostPool) -> dict:
     """A version of the golden VM's sealed state."""
-    name, pool = run.params["name"], run.read()
+    name = run.params["name"]
     todo = plan_publication(run, pool)
     if todo.lines and not run.check_mode:
-        with locked(run.client, pool, f"master image {name}"):
+        with locked(run.client, pool, lock_name(run)):
             # Somebody may have done the same, or begun to use an old version, while we looked.
             pool = run.read()
             todo = plan_publication(run, pool)
@@ -194,27 +203,27 @@ def carry_out(site: Worksite, name: str, todo: Publication) -> None:
         retire(site, old)
 
 
-def bring_promoted(run: module.Run) -> dict:
+def bring_promoted(run: module.Run, pool: HostPool) -> dict:
     """A version as the one that VM pools get by the name alone."""
-    name, pool = run.params["name"], run.read()
+    name = run.params["name"]
     version = plan.find_version(pool, name, run.params["version"])
     lines = [] if plan.is_promoted(pool, version) else [f"{version.title} promoted"]
     if lines and not run.check_mode:
-        with locked(run.client, pool, f"master image {name}"), worksite(run.client, run.read()) as site:
+        with locked(run.client, pool, lock_name(run)), worksite(run.client, run.read()) as site:
             promote(site, plan.find_version(site.pool, name, version.number).blueprint.ref, master_versions(site.pool))
         pool = run.read()
     return report(pool, name, version.number, lines)
 
 
-def bring_retired(run: module.Run) -> dict:
+def bring_retired(run: module.Run, pool: HostPool) -> dict:
     """A version gone, with what an interrupted run left."""
-    name, number, pool = run.params["name"], run.params["version"], run.read()
+    name, number = run.params["name"], run.params["version"]
     version = plan.find_retirable(pool, MasterName(name, number))
     lines = plan.clearing_lines(pool, name)
     if version:
         lines.append(f"{version.title} retired")
     if lines and not run.check_mode:
-        with locked(run.client, pool, f"master image {name}"), worksite(run.client, run.read()) as site:
+        with locked(run.client, pool, lock_name(run)), worksite(run.client, run.read()) as site:
             version = plan.find_retirable(site.pool, MasterName(name, number))
             clear(site, plan.remains(site.pool, name))
             if version:

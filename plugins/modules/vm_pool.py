@@ -201,7 +201,7 @@ instances:
 from typing import Any, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import locked
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import drop_dead_lock, locked
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.run import Outcome, apply_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.wait import wait_for_guests
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import instance_facts
@@ -273,12 +273,12 @@ def make_plan(run: module.Run, pool: HostPool) -> VmPoolPlan:
 
 def bring_about(run: module.Run) -> dict:
     """Plan, then carry the plan out unless nothing is to be done or only a look was asked for."""
-    pool = run.read()
+    pool, lock = run.read(), f"VM pool {run.params['name']}"
     plan = make_plan(run, pool)
     outcomes: list[Outcome] = []
     problems: dict[str, str] = {}
     if plan.changes and not run.check_mode:
-        with locked(run.client, pool, f"VM pool {run.params['name']}"):
+        with locked(run.client, pool, lock):
             # Somebody may have finished the same work while we waited for our turn to look.
             pool = run.read()
             plan = make_plan(run, pool)
@@ -290,6 +290,8 @@ def bring_about(run: module.Run) -> dict:
             pool, problems = wait_for_guests(
                 run.client, pool, run.params["name"], awaited, run.params["wait_timeout"]
             )
+    elif not run.check_mode:
+        drop_dead_lock(run.client, pool, lock)
     result = report(run, plan, pool, outcomes)
     failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
     failures = {**problems, **failures}
