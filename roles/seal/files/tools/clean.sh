@@ -1,16 +1,18 @@
 # Copyright (c) 2026 Skinnybox contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=sh
+# shellcheck shell=dash
 
 # Remove what makes the golden VM one particular machine. Runs when the VM shuts down, as the last that writes to
 # its disk: until then the running system would make half of it again, and sshd needs its keys.
 #
-# clean.sh BOOT_DISK KEEP_APT_LISTS(yes|no)
+# clean.sh FILE: the file has two lines, the boot disk and whether apt's lists are kept (yes or no).
 #
 # When anything fails the boot CD is taken away, so that nobody publishes a master that is not clean.
-boot_disk=$1
-keep_apt_lists=$2
+{
+	read -r boot_disk
+	read -r keep_apt_lists
+} <"$1"
 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # empty_directory DIRECTORY...: remove what is in them.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Skinnybox contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=sh disable=SC1007,SC2013,SC2015,SC2016,SC2034,SC2059,SC2086,SC2154,SC2174
+# shellcheck shell=dash disable=SC1007,SC2013,SC2015,SC2016,SC2034,SC2059,SC2086,SC2154,SC2174
 # (the files of this library share their variables; words are split where the hook means it)
 
 # /etc/fstab of an instance: what the golden VM's installer wrote about root, boot and swap is not true there.
