@@ -91,10 +91,11 @@ def _clean_at_shutdown(device: str, keep_apt_lists: bool) -> None:
 
     It is stopped after everything that writes at its own stop, because it claims to have started before.
     """
-    run("systemctl", "reset-failed", _UNIT, allowed=(0, 1, 5))
-    run("systemctl", "stop", _UNIT, allowed=(0, 5))
     script = pathlib.Path(__file__).with_name("clean.sh")
-    keep = "yes" if keep_apt_lists else "no"
+    parameters = script.with_name("clean.parameters")
+    _write(parameters, f"{device}\n{'yes' if keep_apt_lists else 'no'}\n")
+    if run("systemctl", "is-active", _UNIT, allowed=(0, 3, 4)).strip() == "active":
+        return  # sealed before, and not shut down since: to stop the unit now would clean now
     properties = {
         "Type": "oneshot",
         "RemainAfterExit": "yes",
@@ -103,7 +104,7 @@ def _clean_at_shutdown(device: str, keep_apt_lists: bool) -> None:
         "After": "local-fs.target",
         "Before": "shutdown.target sysinit.target basic.target systemd-random-seed.service"
         " systemd-update-utmp.service systemd-timesyncd.service",
-        "ExecStop": f"/bin/sh {script} {device} {keep}",
+        "ExecStop": f"/bin/sh {script} {parameters}",
     }
     options = [f"--property={name}={value}" for name, value in properties.items()]
     run("systemd-run", "--quiet", f"--unit={_UNIT}", *options, "/bin/true")
