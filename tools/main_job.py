@@ -193,15 +193,16 @@ def make_golden_vm(lab: dict[str, Any]) -> None:
         text=True,
         check=True,
     ).stdout.strip()
+    # A golden VM is no instance: its host key is its own, new after each seal, and learnt at the first contact.
+    known_hosts = HERE / "golden_known_hosts"
+    known_hosts.unlink(missing_ok=True)
     golden = {
         "ansible_host": address,
         "ansible_port": lab["ssh_port"],
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(KEY),
         "ansible_python_interpreter": "/usr/bin/python3",
-        # A golden VM is no instance: its host key is its own, and is learnt at the first contact.
-        "ansible_ssh_common_args": "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="
-        + str(HERE / "golden_known_hosts"),
+        "ansible_ssh_common_args": f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={known_hosts}",
     }
     dump(HERE / "inventory" / "golden.yml", {"golden": {"hosts": {GOLDEN: golden}}})
     say("preparing it with role overlayroot and sealing it with role seal, over SSH")
