@@ -98,14 +98,34 @@ class Play:
         return found
 
 
-def run_playbook(inventory: Path, playbook: str, *arguments: str, **environment: str) -> Play:
-    """Run a playbook by its name; nothing is assumed of its success."""
-    done = subprocess.run(
+def start_playbook(inventory: Path, playbook: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a playbook by its name."""
+    return subprocess.Popen(
         ["ansible-playbook", "-i", str(inventory), playbook, *arguments],
         env={**ENVIRONMENT, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run_playbook(inventory: Path, playbook: str, *arguments: str, **environment: str) -> Play:
+    """Run a playbook by its name; nothing is assumed of its success."""
+    process = start_playbook(inventory, playbook, *arguments, **environment)
+    output, _nothing = process.communicate(timeout=900)
+    return Play(process.returncode, output)
+
+
+def list_inventory(source: Path) -> dict[str, Any]:
+    """What ansible-inventory makes of an inventory source. Raises CalledProcessError, with its output."""
+    done = subprocess.run(
+        ["ansible-inventory", "-i", str(source), "--list"],
+        env={**ENVIRONMENT, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
         capture_output=True,
         text=True,
-        timeout=900,
-        check=False,
+        timeout=120,
+        check=True,
     )
-    return Play(done.returncode, done.stdout + done.stderr)
+    # What hosts say of themselves is never a template; ansible-inventory marks it so.
+    return json.loads(done.stdout, object_hook=lambda found: found.get("__ansible_unsafe", found))

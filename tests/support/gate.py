@@ -13,8 +13,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from .lab import Lab
@@ -36,12 +37,12 @@ class Gate(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self.arm(0, "before")
 
-    def arm(self, point: int, mode: str, group: bool = False) -> Future[int]:
+    def arm(self, point: int, mode: str) -> Future[int]:
         """Kill at write number ``point`` (from 1), ``before`` or ``after`` it; the process id goes into the future.
 
-        With ``after`` only those calls count that go on after their answer. ``group`` kills its process group.
+        With ``after`` only those calls count that go on after their answer.
         """
-        self.point, self.mode, self.group = point, mode, group
+        self.point, self.mode = point, mode
         self.count, self.killed_at = 0, ""
         self.process: Future[int] = Future()
         return self.process
@@ -58,10 +59,24 @@ class Gate(ThreadingHTTPServer):
             return self.count == self.point
 
     def kill(self, name: str) -> None:
-        """End the process as the kernel does when memory runs out."""
-        process = self.process.result(timeout=20)
-        (os.killpg if self.group else os.kill)(process, signal.SIGKILL)
+        """End the process with all that it started, as when the controller loses its power."""
+        for process in family(self.process.result(timeout=20)):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.killed_at = name
+
+
+def family(process: int) -> list[int]:
+    """A process and its descendants, also those in sessions of their own (Ansible's workers are)."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [process]
+    for one in found:
+        found += children.get(one, [])
+    return found
 
 
 class _Handler(BaseHTTPRequestHandler):
