@@ -126,11 +126,9 @@ async def _receive(transfer: Transfer, vdi: str) -> None:
     try:
         await transfer.world.disks.write(record["uuid"], extents)
         await repositories.update_space(transfer.world, record["SR"], vdi)
-    except (DiskError, EOFError, OSError) as error:
+    except (DiskError, EOFError, OSError):
         transfer.fail(Failure("VDI_IO_ERROR", "Device I/O errors"))
         transfer.world.settle()
-        if isinstance(error, OSError):
-            raise
         _drop(transfer.request)
         return
     tasks.succeed(transfer.world, transfer.task, WHOLE, vdi)
@@ -207,8 +205,9 @@ async def export_raw_vdi(world: World, request: web.Request) -> web.StreamRespon
             await response.write(piece)
         tasks.succeed(world, transfer.task, Type("void"), None)
     except (DiskError, OSError):
+        # Also when the client has read enough and left.
         transfer.fail(Failure("VDI_IO_ERROR", "Device I/O errors"))
-        raise
+        _drop(request)
     finally:
         transfer.close()
     return response
