@@ -79,8 +79,7 @@ prepare_overlay() {
 
 # prepare_volatile: memory instead of the overlay disk.
 prepare_volatile() {
-	announce_failure
-	note "going on without an overlay disk, as the VM is configured: nothing is kept"
+	echo "<1>skinnybox: DEGRADED $failure_code: $failure_sentence; nothing will be kept" >/dev/kmsg
 	state=degraded
 	mount -t tmpfs -o mode=0755 skinnybox "$overlay_directory" ||
 		refuse overlay "there is no memory for a volatile overlay"
