@@ -60,9 +60,9 @@ def main() -> int:
     table = HERE / "table.txt"
     rescan(lab)
     full_copy = touched_blocks(IMAGE) * BLOCK
-    play(str(ROOT / "examples/try/show.yml"), "-e", f"try_table={table}", "-e", f"try_full_copy={full_copy}")
-    print(f"\n{table.read_text()}")
-    print(farewell(lab))
+    play(str(ROOT / "examples/try/show.yml"), "-e", f"try_directory={HERE}", "-e", f"try_full_copy={full_copy}")
+    print(f"\n{(HERE / 'table.txt').read_text()}")
+    print(farewell())
     return 0
 
 
@@ -210,24 +210,12 @@ def make_golden_vm(lab: dict[str, Any]) -> None:
     await_halted(lab, GOLDEN)
 
 
-def farewell(lab: dict[str, Any]) -> str:
+def farewell() -> str:
     """How to look around and how to end it."""
-    instances = json.loads(
-        subprocess.check_output(["ansible-inventory", "-i", str(HERE / "inventory"), "--list"], cwd=ROOT)
-    )["_meta"]["hostvars"]
-    lines = []
-    known_hosts = HERE / "known_hosts"
-    with known_hosts.open("w") as file:
-        for name, variables in sorted(instances.items()):
-            if "skinnybox" in variables and "ansible_host" in variables:
-                address, port = variables["ansible_host"], variables["ansible_port"]
-                host = address if port == 22 else f"[{address}]:{port}"
-                file.write(f"{host} {variables['skinnybox']['ssh_host_key']}\n")
-                lines.append(f"  ssh -p {port} -i {KEY} -o UserKnownHostsFile={known_hosts} root@{address}   # {name}")
     return "\n".join(
         [
             "The three instances go on running. Look around:",
-            *lines,
+            (HERE / "ssh.txt").read_text().rstrip(),
             "Ansible commands find the collection and the lab after `. tools/env`, for example:",
             f"  ansible -i {HERE}/inventory pool_web -m ping",
             f"  ansible-playbook -i {HERE}/inventory skinnybox.xenserver.apply --check --diff",
