@@ -57,7 +57,6 @@ def main() -> int:
     say("applying the VM pool: three instances, each with a small overlay (they boot at the same time)")
     play("skinnybox.xenserver.apply", "-e", "pool=web", "-e", "wait=true")
     say("asking each instance over SSH who it is")
-    table = HERE / "table.txt"
     rescan(lab)
     full_copy = touched_blocks(IMAGE) * BLOCK
     play(str(ROOT / "examples/try/show.yml"), "-e", f"try_directory={HERE}", "-e", f"try_full_copy={full_copy}")
