@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.ansible import arguments_of, run_module, zygote
-from tests.support.gate import Gate, gate_of, settle
+from tests.support.gate import Gate, gate_of
 from tests.support.golden import Golden
 from tests.support.lab import Lab
 from tests.support.state import find_disk, picture, sha256_of
@@ -34,7 +34,7 @@ def kill(lab: Lab, gate: Gate, point: int, mode: str, module: str, options: Opti
     process.set_result(zygote().start(module, arguments_of(lab, gate.url, False, False, options)))
     status, out, err = zygote().wait()
     assert status == (KILLED if gate.killed_at else 0), out + err
-    settle(lab)
+    gate.settle()
     return gate.killed_at
 
 

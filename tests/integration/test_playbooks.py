@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.support.ansible import Play, run_module, run_playbook, start_playbook
-from tests.support.gate import gate_of, settle
+from tests.support.gate import gate_of
 from tests.support.golden import Golden
 from tests.support.lab import PASSWORD, Lab
 from tests.support.state import disk_names, find_disk, names, picture, power_states, sha256_of
@@ -146,7 +146,7 @@ def test_apply_killed_at_ten_moments_and_run_again(
             point.set_result(process.pid)
             output, _nothing = process.communicate(timeout=60)
             assert gate.killed_at, output
-            settle(lab)
+            gate.settle()
             done = play(write_inventory(tmp_path, lab), "apply")
             assert done.status == 0, done.output
             assert picture(lab) == whole, f"killed before {gate.killed_at}, write {gate.point} of {writes}"

@@ -140,7 +140,7 @@ def test_a_freed_number_is_given_again(lab: Lab) -> None:
 
 
 def test_every_instance_has_an_identity_of_its_own(lab: Lab) -> None:
-    found = apply(lab, 3)["instances"]
+    found = apply(lab, 3, overlay={"size": "64 MiB"})["instances"]
     for what in ("instance", "uuid", "ssh_host_key"):
         assert len({instance[what] for instance in found}) == 3
     assert len({mac for instance in found for mac in instance["macs"]}) == 3

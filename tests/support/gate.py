@@ -31,10 +31,12 @@ class Gate(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, lab: Lab) -> None:
-        self.target = urlsplit(lab.url).netloc
+        self.lab, self.target = lab, urlsplit(lab.url).netloc
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self._lock = threading.Lock()
+        self._idle = threading.Condition()
+        self._under_way = 0
         self.arm(0, "before")
 
     def arm(self, point: int, mode: str) -> Future[int]:
@@ -57,6 +59,31 @@ class Gate(ThreadingHTTPServer):
         with self._lock:
             self.count += 1
             return self.count == self.point
+
+    @contextmanager
+    def under_way(self, name: str) -> Iterator[None]:
+        """Note that a request is with the lab, for as long as it is; waiting for events does not count."""
+        counts = name != "event.from"
+        with self._idle:
+            self._under_way += counts
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._under_way -= counts
+                self._idle.notify_all()
+
+    def settle(self) -> None:
+        """Wait until the lab has ended what a killed process had begun: requests, then asynchronous calls."""
+        with self._idle:
+            assert self._idle.wait_for(lambda: self._under_way == 0, timeout=60)
+        xapi, token = self.lab.xapi, ""
+        # A task that the process made itself, for an upload that never began, stays pending for good.
+        while any(
+            record["status"] == "pending" and record["name_label"].startswith("Async.")
+            for record in xapi.task.get_all_records().values()
+        ):
+            token = xapi.event.__getattr__("from")(["task"], token, 5.0)["token"]
 
     def kill(self, name: str) -> None:
         """End the process with all that it started, as when the controller loses its power."""
@@ -90,14 +117,25 @@ class _Handler(BaseHTTPRequestHandler):
         self._forward(b"", "GET")
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self._body()
         match = _METHOD.search(body)
         self._forward(body, match[1].decode() if match else "")
 
     def do_PUT(self) -> None:
-        self._forward(self.rfile.read(int(self.headers["Content-Length"])), "PUT")
+        self._forward(self._body(), "PUT")
+
+    def _body(self) -> bytes:
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError("the process died in the middle of a request")
+        return body
 
     def _forward(self, body: bytes, name: str) -> None:
+        with self.server.under_way(name):
+            self._pass_on(body, name)
+
+    def _pass_on(self, body: bytes, name: str) -> None:
         if self.server.killed_at:
             self.close_connection = True
             return
@@ -145,14 +183,3 @@ def gate_of(lab: Lab) -> Iterator[Gate]:
         finally:
             gate.shutdown()
             thread.join()
-
-
-def settle(lab: Lab) -> None:
-    """Wait until the lab has ended the asynchronous calls that a killed process had begun."""
-    xapi, token = lab.xapi, ""
-    # A task that the process made itself, for an upload that never began, stays pending for good.
-    while any(
-        record["status"] == "pending" and record["name_label"].startswith("Async.")
-        for record in xapi.task.get_all_records().values()
-    ):
-        token = xapi.event.__getattr__("from")(["task"], token, 5.0)["token"]
