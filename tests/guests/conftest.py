@@ -91,6 +91,7 @@ def golden(lab: GuestLab, key: Path, tmp_path_factory: pytest.TempPathFactory) -
     }
     inventory = directory / "inventory.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"golden": variables}}}))
+    lab.ssh(address, "true")  # the agent reports an address before sshd listens there
     return Golden(find_vm(lab, GOLDEN), address, inventory)
 
 
