@@ -76,20 +76,19 @@ def kill_everywhere(lab: Lab, gate: Gate, mode: str, sizes: list[int]) -> dict[i
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])
-@pytest.mark.parametrize("sizes", [[2, 0], [3, 1]])
+@pytest.mark.parametrize("sizes", [[2, 0], [3, 1, 2]])
 def test_vm_pool(lab: Lab, gate: Gate, golden: Golden, master: dict[str, Any], mode: str, sizes: list[int]) -> None:
     disks = [golden.root, golden.boot, find_disk(lab, "noble:1 root"), find_disk(lab, "noble:1 boot CD")]
     hashes = [sha256_of(lab, disk) for disk in disks]
     died = kill_everywhere(lab, gate, mode, sizes)
-    more, fewer = died[sizes[0]], died[sizes[1]]
-    made = {"Async.VM.clone", "Async.VDI.create", "PUT", "Async.VM.start"}
-    removed = {"Async.VM.hard_shutdown", "Async.VDI.destroy", "Async.VM.destroy"}
-    if mode == "before":
-        made |= {"VIF.create", "VM.set_other_config", "VBD.set_type", "VBD.create", "VM.add_to_other_config"}
-        removed |= {"VM.add_to_other_config"}
-        made.add("pool.remove_from_other_config")
-    assert made <= set(more)
-    assert removed <= set(fewer) | {"Async.VM.hard_shutdown"}
+    assert "Async.VDI.destroy" in died[sizes[1]]
+    if sizes[0] == 3:
+        # From 2 to 3 one instance is made, so every write has its turn; two at once take turns by chance.
+        made = {"Async.VM.clone", "Async.VDI.create", "PUT", "Async.VM.start"}
+        if mode == "before":
+            made |= {"pool.add_to_other_config", "VIF.create", "VM.set_other_config", "VBD.set_type", "VBD.create"}
+            made |= {"VDI.add_to_other_config", "VM.add_to_other_config", "pool.remove_from_other_config"}
+        assert made <= set(died[3])
     assert [sha256_of(lab, disk) for disk in disks] == hashes
 
 

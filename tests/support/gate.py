@@ -87,10 +87,12 @@ class Gate(ThreadingHTTPServer):
 
     def kill(self, name: str) -> None:
         """End the process with all that it started, as when the controller loses its power."""
-        for process in family(self.process.result(timeout=20)):
+        doomed = family(self.process.result(timeout=20))
+        # Noted first: who waits for the process looks at it as soon as it is dead.
+        self.killed_at = name
+        for process in doomed:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.killed_at = name
 
 
 def family(process: int) -> list[int]:
