@@ -45,6 +45,11 @@ options:
   keep:
     description: With O(state=published), retire versions beyond the newest so many that nothing uses.
     type: int
+  lock_timeout:
+    description:
+      - Seconds to wait while another run changes the same thing. One run at a time does, on whichever controller.
+    type: int
+    default: 300
 seealso:
   - module: skinnybox.xenserver.master_image_info
   - module: skinnybox.xenserver.vm_pool
@@ -81,8 +86,9 @@ plan_text:
   sample: ["noble:8 published from VM noble-golden", "noble:4 retired"]
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.golden import inspect_golden_vm
@@ -110,6 +116,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal i
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName, parse_master
 
 OPTIONS = {
+    "lock_timeout": {"type": "int", "default": 300},
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["published", "promoted", "retired"], "default": "published"},
     "golden_vm": {"type": "str"},
@@ -180,7 +187,7 @@ def bring_published(run: module.Run, pool: HostPool) -> dict:
     name = run.params["name"]
     todo = plan_publication(run, pool)
     if todo.lines and not run.check_mode:
-        with locked(run.client, pool, lock_name(run)):
+        with locked(run.client, pool, lock_name(run), run.params["lock_timeout"]):
             # Somebody may have done the same, or begun to use an old version, while we looked.
             pool = run.read()
             todo = plan_publication(run, pool)
@@ -203,13 +210,20 @@ def carry_out(site: Worksite, name: str, todo: Publication) -> None:
         retire(site, old)
 
 
+@contextmanager
+def writing(run: module.Run, pool: HostPool) -> Iterator[Worksite]:
+    """Alone on this master image, with the host pool read anew."""
+    with locked(run.client, pool, lock_name(run), run.params["lock_timeout"]), worksite(run.client, run.read()) as site:
+        yield site
+
+
 def bring_promoted(run: module.Run, pool: HostPool) -> dict:
     """A version as the one that VM pools get by the name alone."""
     name = run.params["name"]
     version = plan.find_version(pool, name, run.params["version"])
     lines = [] if plan.is_promoted(pool, version) else [f"{version.title} promoted"]
     if lines and not run.check_mode:
-        with locked(run.client, pool, lock_name(run)), worksite(run.client, run.read()) as site:
+        with writing(run, pool) as site:
             promote(site, plan.find_version(site.pool, name, version.number).blueprint.ref, master_versions(site.pool))
         pool = run.read()
     return report(pool, name, version.number, lines)
@@ -223,7 +237,7 @@ def bring_retired(run: module.Run, pool: HostPool) -> dict:
     if version:
         lines.append(f"{version.title} retired")
     if lines and not run.check_mode:
-        with locked(run.client, pool, lock_name(run)), worksite(run.client, run.read()) as site:
+        with writing(run, pool) as site:
             version = plan.find_retirable(site.pool, MasterName(name, number))
             clear(site, plan.remains(site.pool, name))
             if version:

@@ -136,6 +136,11 @@ options:
     description: Seconds to wait at most.
     type: int
     default: 600
+  lock_timeout:
+    description:
+      - Seconds to wait while another run changes the same thing. One run at a time does, on whichever controller.
+    type: int
+    default: 300
 seealso:
   - module: skinnybox.xenserver.vm_pool_info
   - module: skinnybox.xenserver.master_image
@@ -219,6 +224,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool i
 _FAMILY = {"addresses": {"type": "list", "elements": "str"}, "gateway": {"type": "str"}}
 
 OPTIONS = {
+    "lock_timeout": {"type": "int", "default": 300},
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "size": {"type": "int"},
@@ -278,7 +284,7 @@ def bring_about(run: module.Run) -> dict:
     outcomes: list[Outcome] = []
     problems: dict[str, str] = {}
     if plan.changes and not run.check_mode:
-        with locked(run.client, pool, lock):
+        with locked(run.client, pool, lock, run.params["lock_timeout"]):
             # Somebody may have finished the same work while we waited for our turn to look.
             pool = run.read()
             plan = make_plan(run, pool)

@@ -31,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and "lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.guests)
+            # One process for all of them: they share guests, and two cores carry no more.
+            item.add_marker(pytest.mark.xdist_group("guests"))
 
 
 @pytest.fixture(scope="session")

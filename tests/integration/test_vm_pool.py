@@ -364,7 +364,7 @@ def test_one_writer_at_a_time_and_a_dead_ones_lock_is_taken_over(lab: Lab) -> No
     key = "skinnybox:lock:VM pool web"
     living = '{"host": "other-controller", "pid": 7, "since": 99999999999}'
     lab.xapi.pool.add_to_other_config(pool, key, living)
-    result = apply(lab, 1, fails=True)
+    result = apply(lab, 1, fails=True, lock_timeout=0)
     assert "VM pool web is being changed by process 7 on other-controller" in result.msg
     assert names(lab) == []
     assert lab.xapi.pool.get_other_config(pool)[key] == living

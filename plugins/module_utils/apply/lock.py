@@ -14,7 +14,7 @@ import socket
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 from ..model.labels import PREFIX
 from ..model.records import HostPool
@@ -24,17 +24,23 @@ from ..xapi.errors import ApiFailure, XapiError
 #: Seconds after which the lock of an owner on another machine, whom we cannot see, counts as left behind.
 STALE = 2 * 3600
 
+#: Seconds after which a waiting run looks anew whether the holder still lives.
+LOOK_AGAIN = 5.0
+
 
 class Locked(XapiError):
     """Somebody else is changing the same thing."""
 
 
 @contextmanager
-def locked(client: Client, pool: HostPool, what: str) -> Iterator[None]:
-    """Hold the lock of ``what``, such as ``VM pool web``. Raises Locked, XapiError."""
+def locked(client: Client, pool: HostPool, what: str, patience: float) -> Iterator[None]:
+    """Hold the lock of ``what``, such as ``VM pool web``, after waiting for it at most ``patience`` seconds.
+
+    Raises Locked, XapiError.
+    """
     key = _key(what)
     value = json.dumps({**_me(), "since": int(time.time())}, sort_keys=True)
-    _acquire(client, pool.ref, key, value, what)
+    _acquire(client, pool.ref, key, value, what, patience)
     try:
         yield
     finally:
@@ -59,8 +65,11 @@ def _remove(client: Client, pool: str, key: str, value: str) -> None:
         client.call("pool.remove_from_other_config", pool, key)
 
 
-def _acquire(client: Client, pool: str, key: str, value: str, what: str) -> None:
-    for _attempt in range(2):
+def _acquire(client: Client, pool: str, key: str, value: str, what: str, patience: float) -> None:
+    """Add the key, waiting for a living holder: the module of a playbook that was killed goes on and ends soon."""
+    deadline = time.monotonic() + patience
+    token = ""
+    while True:
         try:
             client.call("pool.add_to_other_config", pool, key, value)
             return
@@ -71,15 +80,22 @@ def _acquire(client: Client, pool: str, key: str, value: str, what: str) -> None
         if held is None:
             continue
         owner = _parse(held)
-        if not _is_dead(owner):
-            since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(owner.get("since", 0))))
-            raise Locked(
-                f"{what} is being changed by process {owner.get('pid')} on {owner.get('host')} since {since}. Wait for "
-                f"it; if it is dead, remove the key {key!r} from other_config of the pool."
-            )
-        # Whoever comes first adds the key anew.
-        _remove(client, pool, key, held)
-    raise Locked(f"{what} was locked by somebody else in the same moment. Run again.")
+        if _is_dead(owner):
+            # Whoever comes first adds the key anew.
+            _remove(client, pool, key, held)
+            continue
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Locked(_is_held(what, key, owner))
+        token = client.call("event.from", ["pool"], token, min(LOOK_AGAIN, left))["token"]
+
+
+def _is_held(what: str, key: str, owner: Mapping[str, Any]) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(owner.get("since", 0))))
+    return (
+        f"{what} is being changed by process {owner.get('pid')} on {owner.get('host')} since {since}. Wait for it; if "
+        f"it is dead, remove the key {key!r} from other_config of the pool."
+    )
 
 
 def _me() -> dict[str, Any]:
