@@ -35,6 +35,10 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
     "fingerprint": {"type": "str", "fallback": (env_fallback, ["XENSERVER_FINGERPRINT"])},
     "timeout": {"type": "int", "default": 60},
 }
+#: of modules that write: they take turns
+LOCK_OPTIONS: dict[str, dict[str, Any]] = {"lock_timeout": {"type": "int", "default": 300}}
+#: of modules that only look
+QUERY_OPTIONS: dict[str, dict[str, Any]] = {"query": {"type": "str"}}
 
 
 def endpoint(options: Mapping[str, Any]) -> Endpoint:
@@ -107,6 +111,17 @@ def run_module(
         module.exit_json(**{"changed": False, **result})
 
 
+def run_info_module(look: Callable[[Run], dict[str, Any]], options: Mapping[str, Any]) -> None:
+    """Run a module that only looks; what its option ``query`` selects is returned as ``result``."""
+
+    def look_and_select(run: Run) -> dict[str, Any]:
+        found = look(run)
+        expression = run.params["query"]
+        return found if expression is None else {**found, "result": select(expression, found)}
+
+    run_module(look_and_select, {**QUERY_OPTIONS, **options}, read_only=True)
+
+
 def _check_given(
     params: Mapping[str, Any], options: Mapping[str, Any], required_if: Iterable[tuple[str, Any, list[str]]]
 ) -> None:
@@ -118,10 +133,8 @@ def _check_given(
         raise Refused(f"Options without a value: {', '.join(missing)}.")
 
 
-def query(expression: str | None, data: Any) -> Any:
+def select(expression: str, data: Any) -> Any:
     """Apply a JMESPath expression to a result. Raises Refused when it is malformed or jmespath is missing."""
-    if expression is None:
-        return None
     try:
         import jmespath
     except ImportError:

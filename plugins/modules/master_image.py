@@ -17,6 +17,7 @@ description:
     read, and may be booted, patched and sealed again for the next version.
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
+  - skinnybox.xenserver.locking
   - skinnybox.xenserver.attributes
 options:
   name:
@@ -45,11 +46,6 @@ options:
   keep:
     description: With O(state=published), retire versions beyond the newest so many that nothing uses.
     type: int
-  lock_timeout:
-    description:
-      - Seconds to wait while another run changes the same thing. One run at a time does, on whichever controller.
-    type: int
-    default: 300
 seealso:
   - module: skinnybox.xenserver.master_image_info
   - module: skinnybox.xenserver.vm_pool
@@ -116,7 +112,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal i
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName, parse_master
 
 OPTIONS = {
-    "lock_timeout": {"type": "int", "default": 300},
+    **module.LOCK_OPTIONS,
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["published", "promoted", "retired"], "default": "published"},
     "golden_vm": {"type": "str"},

@@ -13,13 +13,11 @@ description:
   - Returns the published versions of one master image or of all, with the instances that use them.
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
+  - skinnybox.xenserver.query
   - skinnybox.xenserver.attributes.info
 options:
   name:
     description: Name of the master image; all of them by default.
-    type: str
-  query:
-    description: A JMESPath expression that is applied to the result. It needs the Python library jmespath.
     type: str
 seealso:
   - module: skinnybox.xenserver.master_image
@@ -62,7 +60,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import master_facts
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.masters import master_versions
 
-OPTIONS = {"name": {"type": "str"}, "query": {"type": "str"}}
+OPTIONS = {"name": {"type": "str"}}
 
 
 def look(run: module.Run) -> dict:
@@ -70,14 +68,11 @@ def look(run: module.Run) -> dict:
     versions = master_versions(pool)
     wanted = run.params["name"]
     found = [master_facts(pool, version, versions) for version in versions if wanted in (None, version.name)]
-    result = {"master_images": found}
-    if run.params["query"] is not None:
-        result["result"] = module.query(run.params["query"], result)
-    return result
+    return {"master_images": found}
 
 
 def main() -> None:
-    module.run_module(look, OPTIONS, read_only=True)
+    module.run_info_module(look, OPTIONS)
 
 
 if __name__ == "__main__":

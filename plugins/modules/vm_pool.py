@@ -17,6 +17,7 @@ description:
   - Nothing is written when the declaration cannot be met.
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
+  - skinnybox.xenserver.locking
   - skinnybox.xenserver.attributes
 options:
   name:
@@ -136,11 +137,6 @@ options:
     description: Seconds to wait at most.
     type: int
     default: 600
-  lock_timeout:
-    description:
-      - Seconds to wait while another run changes the same thing. One run at a time does, on whichever controller.
-    type: int
-    default: 300
 seealso:
   - module: skinnybox.xenserver.vm_pool_info
   - module: skinnybox.xenserver.master_image
@@ -224,7 +220,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool i
 _FAMILY = {"addresses": {"type": "list", "elements": "str"}, "gateway": {"type": "str"}}
 
 OPTIONS = {
-    "lock_timeout": {"type": "int", "default": 300},
+    **module.LOCK_OPTIONS,
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "size": {"type": "int"},

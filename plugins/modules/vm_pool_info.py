@@ -13,13 +13,11 @@ description:
   - Returns the instances of one VM pool or of all, read with a handful of calls however many there are.
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
+  - skinnybox.xenserver.query
   - skinnybox.xenserver.attributes.info
 options:
   name:
     description: Name of the VM pool; all of them by default.
-    type: str
-  query:
-    description: A JMESPath expression that is applied to the result. It needs the Python library jmespath.
     type: str
 seealso:
   - module: skinnybox.xenserver.vm_pool
@@ -78,7 +76,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import instance_facts
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import instances
 
-OPTIONS = {"name": {"type": "str"}, "query": {"type": "str"}}
+OPTIONS = {"name": {"type": "str"}}
 
 
 def look(run: module.Run) -> dict:
@@ -87,14 +85,11 @@ def look(run: module.Run) -> dict:
     totals = Counter(instance["pool"] for instance in found)
     running = Counter(instance["pool"] for instance in found if instance["power_state"] == "Running")
     pools = [{"name": name, "instances": totals[name], "running": running[name]} for name in sorted(totals)]
-    result = {"instances": found, "pools": pools}
-    if run.params["query"] is not None:
-        result["result"] = module.query(run.params["query"], result)
-    return result
+    return {"instances": found, "pools": pools}
 
 
 def main() -> None:
-    module.run_module(look, OPTIONS, read_only=True)
+    module.run_info_module(look, OPTIONS)
 
 
 if __name__ == "__main__":
