@@ -27,6 +27,8 @@ PREPARE = str(Path(__file__).with_name("prepare.yml"))
 POOL_SIZE = 7
 
 
+# before pytest-xdist reads the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and "lab" in getattr(item, "fixturenames", ()):
