@@ -158,7 +158,13 @@ def main(argv: Sequence[str]) -> int:
     try:
         if arguments.command == "serve":
             return asyncio.run(serve(arguments))
-        return COMMANDS[arguments.command](arguments)
+        status = COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # whoever read what was printed has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (LabError, OSError, ValueError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

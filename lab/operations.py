@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from lab.errors import Failure
+from lab.pace import WORKED
 from lab.world import Call
 
 #: Seconds that a call waits for a clashing operation to end before it gets OTHER_OPERATION_IN_PROGRESS.
@@ -35,6 +36,8 @@ async def operation(call: Call, cls: str, ref: str, name: str, check: Check) -> 
     await wait_for(call, check)
     mark(call, cls, ref, name)
     try:
+        if cls != "VM" or name not in WORKED:
+            await call.world.pace.last(cls, name)
         yield
     finally:
         unmark(call, cls, ref)

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import control, transfers
+from lab import transfers
 from lab.control import Control, Drop
 from lab.dispatch import ASYNC, Dispatcher
 from lab.errors import Failure
@@ -48,7 +48,7 @@ class Server:
     def __init__(self, world: World) -> None:
         self.world = world
         self.dispatcher = Dispatcher(world)
-        self.control = Control()
+        self.control = Control(world)
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=LONGEST_CALL)
@@ -97,11 +97,11 @@ class Server:
 
     async def _transfer(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name = f"{request.method} {request.path}"
-        entry = self.control.log(name, self._originator(request.query.get("session_id")), request.method == "PUT")
+        entry = self.control.log.add(name, self._originator(request.query.get("session_id")), request.method == "PUT")
         started = time.monotonic()
         try:
-            faults = self.control.strike(name)
-            await control.suffer(faults)
+            faults = self.control.faults.strike(name)
+            await self.control.faults.suffer(faults)
             response: web.StreamResponse = await handler(self.world, request)
         except transfers.Unauthorised:
             entry.outcome = "unauthorised"
@@ -152,17 +152,17 @@ class Server:
         """Log and make a call. Raises Failure, or Drop when a fault says so."""
         session = parameters[0] if parameters and isinstance(parameters[0], str) else ""
         bound = self.dispatcher.calls.get(method.removeprefix(ASYNC))
-        entry = self.control.log(method, self._originator(session), bool(bound and bound.message.writes))
+        entry = self.control.log.add(method, self._originator(session), bool(bound and bound.message.writes))
         if bound and bound.message.needs_session:
             # not of logins: they carry passwords
             entry.parameters = [_short(parameter) for parameter in parameters[1:]]
         started = time.monotonic()
-        faults = self.control.strike(method)
+        faults = self.control.faults.strike(method)
         # a fault of VM.start befalls Async.VM.start, too: in its task
-        inner = self.control.strike_inner(method)
+        inner = self.control.faults.strike_inner(method)
         try:
-            await control.suffer(faults)
-            answer = await self.dispatcher.call(method, parameters, lambda: control.suffer(inner))
+            await self.control.faults.suffer(faults)
+            answer = await self.dispatcher.call(method, parameters, lambda: self.control.faults.suffer(inner))
             if any(fault.drop == "after" for fault in faults):
                 raise Drop
         except Failure as failure:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lab.database import Database
+from lab.pace import Pace
 from lab.schema import Schema
 from lab.values import NULL
 
@@ -52,6 +53,13 @@ class World:
     work: set[asyncio.Task[None]] = field(default_factory=set)
     #: class -> what its objects allow now; filled by the classes package
     allowed: dict[str, Callable[[World, str], list[str]]] = field(default_factory=dict)
+
+    #: how long operations last, and how many run at a time
+    pace: Pace = field(default_factory=Pace)
+    #: repository -> bytes in it that are not of disks: other files that fill it (negative: a larger one)
+    foreign_bytes: dict[str, int] = field(default_factory=dict)
+    #: VMs whose guest does not boot
+    unbootable: set[str] = field(default_factory=set)
 
     def refresh(self, cls: str, *refs: str) -> None:
         """Have the allowed operations of these objects computed anew before anyone can read them."""

@@ -91,7 +91,7 @@ async def update_space(world: World, sr: str, *vdis: str) -> None:
     database.set(
         "SR",
         sr,
-        physical_utilisation=sum(record["physical_utilisation"] for record in records),
+        physical_utilisation=sum(record["physical_utilisation"] for record in records) + world.foreign_bytes.get(sr, 0),
         virtual_allocation=sum(record["virtual_size"] for record in records if record["managed"]),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Literal
 
 from lab import generated, operations, placement
@@ -43,6 +43,7 @@ def describe(world: World, vm: str) -> Domain:
         disks=[_disk(world, world.database.get("VBD", vbd)) for vbd in record["VBDs"]],
         nics=[_nic(world, world.database.get("VIF", vif)) for vif in record["VIFs"]],
         xenstore_data=dict(record["xenstore_data"]),
+        boots=vm not in world.unbootable,
     )
 
 
@@ -71,6 +72,18 @@ async def attached(call: Call, vm: str) -> AsyncIterator[None]:
         yield
 
 
+def worker(call: Call, vm: str, host: str) -> AbstractAsyncContextManager[None]:
+    """Have one of the host's workers for what the call holds the VM for."""
+    return call.world.pace.worker(host, call.db.get("VM", vm)["current_operations"].get(call.task, ""))
+
+
+@asynccontextmanager
+async def working(call: Call, vm: str, name: str) -> AsyncIterator[None]:
+    """Hold an operation on a VM that has a host, and have one of the host's workers for it."""
+    async with machines.hold(call, vm, name), worker(call, vm, call.db.get("VM", vm)["resident_on"]):
+        yield
+
+
 async def boot(call: Call, vm: str, host: str, paused: bool) -> None:
     """Start a halted VM on a host; the caller holds the VM."""
     failure = vm_settings.start_refusal(call.db.get("VM", vm))
@@ -79,7 +92,7 @@ async def boot(call: Call, vm: str, host: str, paused: bool) -> None:
     vm_settings.complete(call, vm)
     call.db.set("VM", vm, scheduled_to_be_resident_on=host)
     try:
-        async with attached(call, vm):
+        async with attached(call, vm), worker(call, vm, host):
             if paused:
                 _note_running(call, vm, host, "Paused")
             else:
@@ -201,14 +214,14 @@ async def _stop(call: Call, vm: str, clean: bool) -> bool:
 
 @implements("VM.clean_shutdown")
 async def clean_shutdown(call: Call, vm: str) -> None:
-    async with machines.hold(call, vm, "clean_shutdown"):
+    async with working(call, vm, "clean_shutdown"):
         if await _stop(call, vm, clean=True):
             note_halted(call.world, vm)
 
 
 @implements("VM.hard_shutdown")
 async def hard_shutdown(call: Call, vm: str) -> None:
-    async with machines.hold(call, vm, "hard_shutdown"):
+    async with working(call, vm, "hard_shutdown"):
         await _stop(call, vm, clean=False)
         note_halted(call.world, vm)
 
@@ -222,7 +235,7 @@ async def shutdown(call: Call, vm: str) -> None:
         return
     if "hard_shutdown" in record["blocked_operations"] and record["power_state"] == "Halted":
         raise machines.bad_power_state(record, machines.STATES["hard_shutdown"])
-    async with machines.hold(call, vm, "shutdown"):
+    async with working(call, vm, "shutdown"):
         await _stop(call, vm, clean=False)
         note_halted(call.world, vm)
 
@@ -247,19 +260,19 @@ async def restart(call: Call, vm: str) -> None:
 
 @implements("VM.clean_reboot")
 async def clean_reboot(call: Call, vm: str) -> None:
-    async with machines.hold(call, vm, "clean_reboot"):
+    async with working(call, vm, "clean_reboot"):
         await _reboot(call, vm, clean=True)
 
 
 @implements("VM.hard_reboot")
 async def hard_reboot(call: Call, vm: str) -> None:
-    async with machines.hold(call, vm, "hard_reboot"):
+    async with working(call, vm, "hard_reboot"):
         await _reboot(call, vm, clean=False)
 
 
 @implements("VM.pause")
 async def pause(call: Call, vm: str) -> None:
-    async with machines.hold(call, vm, "pause"):
+    async with working(call, vm, "pause"):
         await call.world.hypervisor.pause(call.db.get("VM", vm)["uuid"])
         call.db.set("VM", vm, power_state="Paused")
     machines.refresh(call.world, vm)
@@ -268,7 +281,7 @@ async def pause(call: Call, vm: str) -> None:
 @implements("VM.unpause")
 async def unpause(call: Call, vm: str) -> None:
     """A VM that was started paused has no domain yet: it gets one now."""
-    async with machines.hold(call, vm, "unpause"):
+    async with working(call, vm, "unpause"):
         uuid = call.db.get("VM", vm)["uuid"]
         if uuid in await call.world.hypervisor.running():
             await call.world.hypervisor.unpause(uuid)

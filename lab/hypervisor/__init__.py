@@ -62,6 +62,8 @@ class Domain:
     nics: list[DomainNic]
     #: VM.xenstore_data: keys below vm-data/ are readable by the guest
     xenstore_data: dict[str, str] = field(default_factory=dict)
+    #: False: the guest is to find nothing to boot from
+    boots: bool = True
 
 
 @dataclass(frozen=True)

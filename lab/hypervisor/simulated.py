@@ -30,7 +30,7 @@ class SimulatedHypervisor:
 
     async def start(self, domain: Domain) -> None:
         self._domains[domain.vm_uuid] = domain
-        if self.agent and self._callbacks:
+        if self.agent and domain.boots and self._callbacks:
             telling = self._callbacks.guest_reported(domain.vm_uuid, self._report(domain))
             report = asyncio.ensure_future(telling)
             self._reports.add(report)

@@ -11,6 +11,7 @@ import os
 import ssl
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,8 @@ class Lab:
 
     def calls(self) -> dict[str, Any]:
         """Counts and log of the calls since the last reset; the tests' own ones among them."""
-        return self._control("GET", "calls")
+        found: dict[str, Any] = self._control("GET", "calls")
+        return found
 
     def writes(self) -> list[str]:
         """Methods of the writing calls since the last reset, in order."""
@@ -59,7 +61,25 @@ class Lab:
         """No faults any more."""
         self._control("DELETE", "faults")
 
-    def _control(self, verb: str, what: str, body: Any = None) -> dict[str, Any]:
+    def pace(self, **seconds: float) -> dict[str, float]:
+        """Have operations last so long, all others no time at all; what is under way keeps to it, too."""
+        found: dict[str, float] = self._control("PUT", "pace", seconds)
+        return found
+
+    def expire_sessions(self, originator: str = "") -> int:
+        """End all sessions, or those of one originator; how many those were."""
+        query = f"?{urllib.parse.urlencode({'originator': originator})}" if originator else ""
+        return int(self._control("DELETE", f"sessions{query}")["expired"])
+
+    def fill(self, sr_uuid: str, free: int | None) -> None:
+        """Leave a repository so many bytes; None takes the filling away."""
+        self._control("PUT", f"srs/{sr_uuid}", {"free": free})
+
+    def fail_boot(self, vm_uuid: str, fails: bool = True) -> None:
+        """Let the guest find nothing to boot from at its next starts, or boot again."""
+        self._control("PUT", f"vms/{vm_uuid}", {"boot": "fails" if fails else "works"})
+
+    def _control(self, verb: str, what: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             f"{self.url}/lab/{what}", data=data, method=verb, headers={"Content-Type": "application/json"}
