@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab import persistence, schema
@@ -72,6 +72,7 @@ def assert_sets_do_not_dangle(database: Database) -> None:
                 assert all(database.exists(other_cls, ref) for ref in record[name]), (cls, name)
 
 
+@settings(deadline=None)
 @given(steps)
 def test_both_ends_of_relations_agree_after_every_step(found: list[tuple[str, str, int, int]]) -> None:
     database = Database(SCHEMA)
@@ -81,6 +82,7 @@ def test_both_ends_of_relations_agree_after_every_step(found: list[tuple[str, st
         assert_sets_do_not_dangle(database)
 
 
+@settings(deadline=None)
 @given(steps, st.integers(0, 60))
 def test_events_since_any_moment_make_up_the_difference(found: list[tuple[str, str, int, int]], cut: int) -> None:
     database = Database(SCHEMA)
@@ -101,6 +103,7 @@ def test_events_since_any_moment_make_up_the_difference(found: list[tuple[str, s
     assert known == now
 
 
+@settings(deadline=None)
 @given(steps)
 def test_stored_database_comes_back(
     tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, str, int, int]]

@@ -10,7 +10,7 @@ import xmlrpc.client
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.unbounded import FOREVER, UnboundedBodies, complete
@@ -26,12 +26,14 @@ parameters = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(parameters, max_size=4))
 def test_what_a_client_sends_is_what_is_read(values: list[Any]) -> None:
     body = xmlrpc.client.dumps(tuple(values), "VM.start", allow_none=True).encode()
     assert lab_xmlrpc.parse_call(body) == ("VM.start", values)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(printable, printable))
 def test_what_is_answered_is_what_a_client_reads(value: dict[str, str]) -> None:
     kind = Type("map", key=Type("string"), item=Type("string"))
@@ -81,6 +83,7 @@ def test_other_requests_stay_as_they_are(head: bytes) -> None:
     assert complete(head) == head
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 20), max_size=10))
 def test_requests_may_come_in_pieces(sizes: list[int]) -> None:
     class Inner:
