@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab as a client sees it, over HTTP and over TLS, through the XenAPI SDK."""
+"""The lab as a client sees it: the same tests over XML-RPC (the XenAPI SDK), XML-RPC with TLS, and JSON-RPC."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import XenAPI
 
+from tests.support.jsonrpc import JsonSession
 from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
 
 VM: dict[str, Any] = {
@@ -84,34 +85,42 @@ class Client:
         return details
 
 
-def connect(url: str, context: ssl.SSLContext | None) -> Client:
-    transport = xmlrpc.client.SafeTransport(context=context) if context else None
-    session = XenAPI.Session(url, transport=transport)
-    session.xenapi.login_with_password("root", PASSWORD, "1.0", "tests of the lab")
+def connect(url: str, context: ssl.SSLContext | None = None, wire: str = "http", user: str = "root") -> Client:
+    """A new session with a lab; wire is ``http``, ``https`` (both XML-RPC) or ``json``."""
+    session: Any
+    if wire == "json":
+        session = JsonSession(url, context)
+    else:
+        session = XenAPI.Session(url, transport=xmlrpc.client.SafeTransport(context=context) if context else None)
+    session.xenapi.login_with_password(user, PASSWORD, "1.0", "tests of the lab")
     return Client(session, url, context)
 
 
-@pytest.fixture(scope="module", params=["http", "https"])
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Lab, Path | None]]:
+@pytest.fixture(scope="module", params=["http", "https", "json"])
+def wire(request: pytest.FixtureRequest) -> str:
+    """How the tests of a module speak with the lab: XML-RPC over HTTP, XML-RPC over TLS, JSON-RPC over HTTP."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def server(wire: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path | None]]:
     """A lab in memory; its authority's certificate when it speaks TLS."""
-    authority = tmp_path_factory.mktemp("tls") / "ca.pem" if request.param == "https" else None
+    authority = tmp_path_factory.mktemp("tls") / "ca.pem" if wire == "https" else None
     lab = start_lab(*(["--tls", "--ca", str(authority)] if authority else []))
     yield lab, authority
     stop_lab(lab)
 
 
 @pytest.fixture
-def client(server: tuple[Lab, Path | None]) -> Client:
+def client(server: tuple[Lab, Path | None], wire: str) -> Client:
     """A new session with the server, which checks its certificate."""
     lab, authority = server
-    return connect(lab.url, ssl.create_default_context(cafile=str(authority)) if authority else None)
+    return connect(lab.url, ssl.create_default_context(cafile=str(authority)) if authority else None, wire)
 
 
 @pytest.fixture
 def fresh() -> Iterator[tuple[Client, Lab]]:
     """A lab of one's own, whose guests have an agent."""
     lab = start_lab("--agent")
-    yield connect(lab.url, None), lab
+    yield connect(lab.url), lab
     stop_lab(lab)

@@ -44,6 +44,7 @@ KNOWN = {
 
 
 @pytest.mark.skipif(not (FOLDER / "replay.py").exists(), reason="no recording of a real XAPI is there")
+@pytest.mark.parametrize("wire", ["http", "https"], indirect=True)
 def test_answers_agree_with_the_recording(server: tuple[Lab, Path | None]) -> None:
     lab, _authority = server
     command = [
