@@ -47,8 +47,12 @@ class Message:
     is_async: bool
     needs_session: bool
     internal: bool
-    #: the least of the roles that may make this call
+    #: the least of the roles that may make this call; `local-root` when no role is enough
     role: str
+    #: whether the role of client certificates may make this call, too
+    for_certificates: bool = False
+    #: calls with a map's key: key (a star at its end stands for any text) -> the least role for it
+    keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def wire_name(self) -> str:
@@ -80,6 +84,8 @@ class Class:
     fields: dict[str, Field]
     messages: dict[str, Message]
     record: Type = field(default_factory=lambda: Type("record"))
+    #: whether event.from tells of its objects
+    has_events: bool = True
 
 
 class Schema:
@@ -127,7 +133,7 @@ class Schema:
         for member_name in found["constructor"]:
             member = fields[member_name]
             record.members[member_name] = (member.type, member_name in found["required"], member.default)
-        self.classes[name] = Class(name, fields, {}, record)
+        self.classes[name] = Class(name, fields, {}, record, found.get("events", True))
 
     def _messages(self, cls: str, found: dict[str, Any]) -> dict[str, Message]:
         messages = {}
@@ -143,10 +149,13 @@ class Schema:
             messages[name] = Message(
                 cls, name, message["kind"], parameters, self.type(message["result"]), message.get("async", False),
                 message.get("session", True), message.get("internal", False), message["role"],
+                message.get("client_certificate", False), message.get("keys", {}),
             )  # fmt: skip
         return messages
 
     def _relate(self, one: tuple[str, ...], other: tuple[str, ...]) -> None:
+        if one == other:  # a set of references that has no other end
+            return
         for end in (one, other):
             if end[0] not in self.classes or end[1] not in self.classes[end[0]].fields:
                 return
