@@ -25,10 +25,9 @@ from lab.hypervisor import Hypervisor
 from lab.serving import Lab
 from lab.state import Running, State
 from lab.storage.qcow2 import Qcow2Disks
-from lab.world import Call, Settings
+from lab.world import Call, Settings, World
 
 LOG = logging.getLogger("lab")
-ADDRESS = "127.0.0.1"
 #: Tried first for https and http; a port that is taken gives way to a free one.
 PORTS = (8443, 8480)
 #: Seconds in which a started server must answer, and a stopped one must be gone.
@@ -63,48 +62,54 @@ async def run(state: State, settings: Settings, guests: bool) -> None:
         raise LabError(f"another server runs the lab in {state.directory}")
     disks = Qcow2Disks(state.disks)
     hypervisor = make_hypervisor(state, disks, guests, settings)
-    lab = await serving.open_lab(settings, disks, hypervisor, persistence.load(state.database))
-    keeper = persistence.Keeper(lab.world.database, state.database)
-    keeper.start()
-    urls = await _listen(lab, state)
-    state.announce(Running(os.getpid(), urls, USER))
-    LOG.info("serving %s", " ".join(urls))
+    stored = [persistence.load(path) for path in state.databases()]
+    lab = await serving.open_lab(settings, disks, hypervisor, stored)
+    keepers = [persistence.Keeper(world.database, state.database(number)) for number, world in enumerate(lab.worlds)]
+    for keeper in keepers:
+        keeper.start()
+    pools = await _listen(lab, state)
+    state.announce(Running(os.getpid(), pools[0], USER, pools))
+    LOG.info("serving %s", " ".join(url for urls in pools for url in urls))
     await lab.until_stopped()
     if lab.stop_guests:
         await stop_guests(lab, clean=not lab.destroy)
     await lab.close(destroy_guests=lab.stop_guests)
-    await keeper.stop()
+    for keeper in keepers:
+        await keeper.stop()
     lock.close()
 
 
-async def _listen(lab: Lab, state: State) -> list[str]:
-    state.certificates.ensure(ADDRESS)
+async def _listen(lab: Lab, state: State) -> list[list[str]]:
+    """Serve with and without TLS at the ports of last time if they are free; the URLs of each pool."""
+    state.certificates.ensure(lab.addresses())
     last = state.last()
     wanted = [int(url.rpartition(":")[2]) for url in last.urls] if last else list(PORTS)
     contexts = (state.certificates.context(), None)
     urls = []
     for port, context in zip(wanted, contexts, strict=True):
         try:
-            urls.append(await lab.listen(ADDRESS, port, context))
+            urls.append(await lab.listen(port, context))
         except OSError:
-            urls.append(await lab.listen(ADDRESS, 0, context))
-    return urls
+            urls.append(await lab.listen(0, context))
+    return [list(pool) for pool in zip(*urls, strict=True)]
 
 
 async def stop_guests(lab: Lab, clean: bool) -> None:
     """Shut all guests down, those that do not obey hard."""
-    world = lab.world
+    await asyncio.gather(*[_stop_guests(world, clean) for world in lab.worlds])
+
+
+async def _stop_guests(world: World, clean: bool) -> None:
     running = [
         record.ref
         for record in world.database.all("VM")
         if record["power_state"] in ("Running", "Paused") and not record["is_control_domain"]
     ]
-    await asyncio.gather(*[_stop_guest(lab, vm, clean) for vm in running])
+    await asyncio.gather(*[_stop_guest(world, vm, clean) for vm in running])
     world.settle()
 
 
-async def _stop_guest(lab: Lab, vm: str, clean: bool) -> None:
-    world = lab.world
+async def _stop_guest(world: World, vm: str, clean: bool) -> None:
     uuid = world.database.get("VM", vm)["uuid"]
     if clean and not await world.hypervisor.shutdown(uuid, GUEST_PATIENCE):
         LOG.warning("guest %s did not shut down in %s s", uuid, GUEST_PATIENCE)

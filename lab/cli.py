@@ -14,11 +14,11 @@ import os
 import ssl
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab import background, report, serving
-from lab.background import ADDRESS, LabError
+from lab.background import LabError
 from lab.hypervisor.simulated import SimulatedHypervisor
 from lab.state import State
 from lab.storage.memory import MemoryDisks
@@ -48,17 +48,28 @@ def parser() -> argparse.ArgumentParser:
     for command in (up, run, serve, reset):
         command.add_argument("--without-guests", action="store_true", help="guests are simulated")
         command.add_argument("--agent", action="store_true", help="simulated guests have an agent")
-        command.add_argument("--memory", type=int, default=16, help="the host's memory (GiB)")
-        command.add_argument("--cpus", type=int, default=8, help="the host's CPUs")
+        command.add_argument("--hosts", type=_count(64), default=1, help="hosts of each host pool")
+        command.add_argument("--pools", type=_count(8), default=1, help="host pools side by side")
+        command.add_argument("--memory", type=int, default=16, help="the memory of each host (GiB)")
+        command.add_argument("--cpus", type=int, default=8, help="the CPUs of each host")
     for command in (status, calls):
         command.add_argument("--json", action="store_true")
     down.add_argument("--destroy", action="store_true", help="also remove its disks and everything else")
     calls.add_argument("--reset", action="store_true", help="forget the calls so far")
     serve.add_argument("--port", type=int, default=0, help="0 picks one")
-    serve.add_argument("--address", default=ADDRESS, help="where to listen")
+    serve.add_argument("--address", default="127.0.0.1", help="of the first host; others have the next ones")
     serve.add_argument("--tls", action="store_true", help="https, with a certificate of its own making")
     serve.add_argument("--ca", type=Path, help="where to write the certificate that clients must trust")
     return result
+
+
+def _count(most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not from 1 to {most}")
+        return int(text)
+
+    return count
 
 
 def default_state() -> Path:
@@ -66,12 +77,15 @@ def default_state() -> Path:
 
 
 def settings_of(arguments: argparse.Namespace, password: str) -> Settings:
-    return Settings(password, arguments.memory * GIB, arguments.cpus, arguments.agent)
+    return Settings(
+        password, arguments.memory * GIB, arguments.cpus, arguments.agent, hosts=arguments.hosts, pools=arguments.pools
+    )
 
 
 async def serve(arguments: argparse.Namespace) -> int:
     """A fresh lab: in memory without guests, else in a directory that goes with it."""
     settings = settings_of(arguments, os.environ.get("LAB_PASSWORD", "lab"))
+    settings.address = arguments.address
     with tempfile.TemporaryDirectory(prefix="lab-") as directory:
         state = State(Path(directory))
         if arguments.without_guests:
@@ -80,17 +94,17 @@ async def serve(arguments: argparse.Namespace) -> int:
             disks = Qcow2Disks(state.disks)
             hypervisor = background.make_hypervisor(state, disks, True, settings)
             lab = await serving.open_lab(settings, disks, hypervisor)
-        context = _context(state.certificates, arguments) if arguments.tls else None
-        print(f"READY {await lab.listen(arguments.address, arguments.port, context)}", flush=True)
+        context = _context(state.certificates, lab.addresses(), arguments.ca) if arguments.tls else None
+        print("READY", *await lab.listen(arguments.port, context), flush=True)
         await lab.until_stopped()
         await lab.close(destroy_guests=True)
     return 0
 
 
-def _context(certificates: Certificates, arguments: argparse.Namespace) -> ssl.SSLContext:
-    certificates.ensure(arguments.address)
-    if arguments.ca:
-        arguments.ca.write_bytes(certificates.authority.read_bytes())
+def _context(certificates: Certificates, addresses: list[str], ca: Path | None) -> ssl.SSLContext:
+    certificates.ensure(addresses)
+    if ca:
+        ca.write_bytes(certificates.authority.read_bytes())
     return certificates.context()
 
 
@@ -103,7 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
-    options = ["--memory", str(arguments.memory), "--cpus", str(arguments.cpus)]
+    options = []
+    for name in ("hosts", "pools", "memory", "cpus"):
+        options += [f"--{name}", str(getattr(arguments, name))]
     options += ["--without-guests"] if arguments.without_guests else []
     return options + (["--agent"] if arguments.agent else [])
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab import generated, sessions, tasks, values
+from lab import generated, membership, sessions, tasks, values
 from lab.errors import Failure, internal
 from lab.registry import HANDLERS, Handler
 from lab.schema import Message
@@ -47,24 +47,35 @@ class Dispatcher:
         unknown = set(HANDLERS) - set(self.calls)
         assert not unknown, f"implemented, but not in the data model: {unknown}"
 
-    async def call(self, method: str, parameters: list[Any], before: Prelude | None = None) -> Typed:
-        """The answer to a call. Raises Failure. before is awaited first, for Async calls within the task."""
+    async def call(self, method: str, parameters: list[Any], before: Prelude | None = None, host: str = "") -> Typed:
+        """The answer to a call that a host was asked. Raises Failure.
+
+        before is awaited first, for Async calls within the task.
+        """
         name = method.removeprefix(ASYNC)
         bound = self.calls.get(name)
         if bound is None:
-            raise self._unknown(method, parameters)
+            raise self._unknown(method, parameters, host)
         session, arguments = _arguments(bound.message, parameters)
         if bound.message.needs_session:
-            sessions.check(self.world, session)
+            self._check(session, host)
+        call = Call(self.world, name, session, host=host)
         if method.startswith(ASYNC):
-            return self._start(bound, method, session, arguments, before)
+            return self._start(bound, method, call, arguments, before)
         if before:
             await before()
-        return await self._run(bound, Call(self.world, name, session), arguments)
+        return await self._run(bound, call, arguments)
 
-    def _unknown(self, method: str, parameters: list[Any]) -> Failure:
+    def _check(self, session: str, host: str) -> None:
+        """Raises SESSION_INVALID, and HOST_IS_SLAVE on a member; local sessions are good for their host."""
+        if self.world.local_sessions.get(session) == host:
+            return
+        sessions.check(self.world, session)
+        membership.refuse_on_member(self.world, host)
+
+    def _unknown(self, method: str, parameters: list[Any], host: str) -> Failure:
         if parameters and isinstance(parameters[0], str):
-            sessions.check(self.world, parameters[0])
+            self._check(parameters[0], host)
         return Failure("MESSAGE_METHOD_UNKNOWN", method)
 
     async def _run(self, bound: Bound, call: Call, arguments: list[Any]) -> Typed:
@@ -84,11 +95,10 @@ class Dispatcher:
             self.world.settle()
         return answer if isinstance(answer, Typed) else Typed(bound.message.result, answer)
 
-    def _start(self, bound: Bound, method: str, session: str, arguments: list[Any], before: Prelude | None) -> Typed:
+    def _start(self, bound: Bound, method: str, call: Call, arguments: list[Any], before: Prelude | None) -> Typed:
         if not bound.message.is_async:
             raise Failure("Fault", f"No async mode for this operation (rpc: {bound.message.wire_name})")
-        task = tasks.create(self.world, method, "", session)
-        call = Call(self.world, bound.message.wire_name, session, task)
+        task = call.task = tasks.create(self.world, method, "", call.session)
         in_background(self.world, self._finish(bound, call, arguments, before))
         return Typed(Type("ref", "task"), task)
 

@@ -18,10 +18,8 @@ from lab.database import Database
 DELAY = 0.1
 
 
-def load(path: Path) -> dict[str, Any] | None:
-    """What was stored, or None when nothing was yet. Raises ValueError for a file that is no database."""
-    if not path.exists():
-        return None
+def load(path: Path) -> dict[str, Any]:
+    """What was stored. Raises ValueError for a file that is no database."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(stored, dict) or "tables" not in stored:
         raise ValueError(f"{path} is no database of a lab")

@@ -22,6 +22,7 @@ def status(state: State) -> dict[str, Any]:
         pid=running.pid,
         url=running.urls[0],
         urls=running.urls,
+        pools=running.pools,
         user=running.user,
         password_file=str(state.password_file),
         ca=str(state.certificates.authority),
@@ -36,8 +37,8 @@ def text(found: dict[str, Any]) -> str:
     """A status as lines for a person."""
     if not found["running"]:
         return f"No lab runs in {found['state']}."
-    lines = [
-        f"  url           {'  '.join(found['urls'])}",
+    lines = [f"  url           {'  '.join(urls)}" for urls in found["pools"] or [found["urls"]]]
+    lines += [
         f"  user          {found['user']}",
         f"  password      in {found['password_file']}",
         f"  certificate   {found['ca']}",

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from lab import transfers
+from lab import membership, transfers
 from lab.control import Control, Drop
 from lab.dispatch import ASYNC, Dispatcher
 from lab.errors import Failure
@@ -42,20 +45,42 @@ def page(status: int, text: str, headers: dict[str, str] | None = None) -> web.R
     return response
 
 
-class Server:
-    """Answers the requests of one world."""
+@dataclass(frozen=True)
+class Asked:
+    """Whom a request is for: a host, of a pool, and what answers that pool's calls."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.dispatcher = Dispatcher(world)
-        self.control = Control(world)
+    world: World
+    dispatcher: Dispatcher
+    host: str
+
+    @property
+    def uuid(self) -> str:
+        record = self.world.database.find("host", self.host)
+        return str(record["uuid"]) if record else ""
+
+
+class Server:
+    """Answers the requests of all host pools; the address that a request came to says which host it is for."""
+
+    def __init__(self, worlds: list[World]) -> None:
+        self.worlds = worlds
+        self.dispatchers = [Dispatcher(world) for world in worlds]
+        self.control = Control(worlds)
+
+    def _asked(self, request: web.Request) -> Asked:
+        """An address that no host has counts as the first pool's coordinator."""
+        name = request.transport and request.transport.get_extra_info("sockname")
+        found = membership.at_address(self.worlds, name[0] if name else "")
+        world, host = found or (self.worlds[0], self.worlds[0].coordinator)
+        return Asked(world, self.dispatchers[self.worlds.index(world)], host)
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=LONGEST_CALL)
         application.on_response_prepare.append(_without_name)
         self.control.add_routes(application)
-        application.router.add_put("/import_raw_vdi", self._import)
-        application.router.add_get("/export_raw_vdi", self._export)
+        # XAPI looks at the beginning of a path only
+        application.router.add_put("/import_raw_vdi{rest:.*}", self._import)
+        application.router.add_get("/export_raw_vdi{rest:.*}", self._export)
         application.router.add_get("/lab/guests", self._guests)
         application.router.add_get("/", self._welcome)
         application.router.add_post("/jsonrpc", self._jsonrpc)
@@ -68,21 +93,8 @@ class Server:
 
     async def _guests(self, request: web.Request) -> web.Response:
         """The VMs of the lab as a person wants to see them; part of the lab's own channel."""
-        database = self.world.database
-        found = []
-        for vm in database.all("VM"):
-            if vm["is_a_template"] or vm["is_control_domain"]:
-                continue
-            metrics = database.find("VM_guest_metrics", vm["guest_metrics"])
-            guest = {
-                "name": vm["name_label"],
-                "uuid": vm["uuid"],
-                "power_state": vm["power_state"],
-                "address": metrics["networks"].get("0/ip", "") if metrics else "",
-                "console": self.world.hypervisor.console(vm["uuid"]),
-            }
-            found.append(guest)
-        hypervisor = self.world.hypervisor
+        found = [guest for world in self.worlds for guest in _guests_of(world)]
+        hypervisor = self.worlds[0].hypervisor
         facts = {"accelerator": hypervisor.accelerator, "ssh_port": hypervisor.ssh_port, "guests": found}
         return web.json_response(facts)
 
@@ -97,12 +109,15 @@ class Server:
 
     async def _transfer(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name = f"{request.method} {request.path}"
-        entry = self.control.log.add(name, self._originator(request.query.get("session_id")), request.method == "PUT")
+        asked = self._asked(request)
+        request["host"] = asked.host
+        originator = _originator(asked.world, request.query.get("session_id"))
+        entry = self.control.log.add(name, originator, request.method == "PUT", asked.uuid)
         started = time.monotonic()
         try:
             faults = self.control.faults.strike(name)
             await self.control.faults.suffer(faults)
-            response: web.StreamResponse = await handler(self.world, request)
+            response: web.StreamResponse = await handler(asked.world, request)
         except transfers.Unauthorised:
             entry.outcome = "unauthorised"
             return page(401, "Unauthorised", {"www-authenticate": 'Basic realm="XenSource"'})
@@ -126,7 +141,7 @@ class Server:
         except web.HTTPRequestEntityTooLarge:
             return page(413, "The body is too long")
         try:
-            answer = await self.answer(method, parameters)
+            answer = await self.answer(self._asked(request), method, parameters)
             data = xmlrpc.success(xmlrpc.dump_value(answer.type, answer.value))
         except Failure as failure:
             data = xmlrpc.failure(failure.description)
@@ -140,7 +155,7 @@ class Server:
         except Malformed as error:
             return page(500, f"Internal server error: {error}")
         try:
-            answer = await self.answer(call.method, call.parameters)
+            answer = await self.answer(self._asked(request), call.method, call.parameters)
             data = jsonrpc.success(call, jsonrpc.plain(answer.type, answer.value))
         except Failure as failure:
             data = jsonrpc.failure(call, failure.description)
@@ -148,11 +163,12 @@ class Server:
             return _cut(request)
         return _reply(data, jsonrpc.CONTENT_TYPE)
 
-    async def answer(self, method: str, parameters: list[Any]) -> Typed:
+    async def answer(self, asked: Asked, method: str, parameters: list[Any]) -> Typed:
         """Log and make a call. Raises Failure, or Drop when a fault says so."""
         session = parameters[0] if parameters and isinstance(parameters[0], str) else ""
-        bound = self.dispatcher.calls.get(method.removeprefix(ASYNC))
-        entry = self.control.log.add(method, self._originator(session), bool(bound and bound.message.writes))
+        bound = asked.dispatcher.calls.get(method.removeprefix(ASYNC))
+        originator, writes = _originator(asked.world, session), bool(bound and bound.message.writes)
+        entry = self.control.log.add(method, originator, writes, asked.uuid)
         if bound and bound.message.needs_session:
             # not of logins: they carry passwords
             entry.parameters = [_short(parameter) for parameter in parameters[1:]]
@@ -162,7 +178,8 @@ class Server:
         inner = self.control.faults.strike_inner(method)
         try:
             await self.control.faults.suffer(faults)
-            answer = await self.dispatcher.call(method, parameters, lambda: self.control.faults.suffer(inner))
+            before = functools.partial(self.control.faults.suffer, inner)
+            answer = await asked.dispatcher.call(method, parameters, before, asked.host)
             if any(fault.drop == "after" for fault in faults):
                 raise Drop
         except Failure as failure:
@@ -179,9 +196,24 @@ class Server:
         entry.outcome = "ok"
         return answer
 
-    def _originator(self, session: str | None) -> str:
-        record = self.world.database.find("session", session or "")
-        return str(record["originator"]) if record else ""
+
+def _originator(world: World, session: str | None) -> str:
+    record = world.database.find("session", session or "")
+    return str(record["originator"]) if record else ""
+
+
+def _guests_of(world: World) -> Iterator[dict[str, str]]:
+    for vm in world.database.all("VM"):
+        if vm["is_a_template"] or vm["is_control_domain"]:
+            continue
+        metrics = world.database.find("VM_guest_metrics", vm["guest_metrics"])
+        yield {
+            "name": vm["name_label"],
+            "uuid": vm["uuid"],
+            "power_state": vm["power_state"],
+            "address": metrics["networks"].get("0/ip", "") if metrics else "",
+            "console": world.hypervisor.console(vm["uuid"]),
+        }
 
 
 async def _without_name(request: web.Request, response: web.StreamResponse) -> None:

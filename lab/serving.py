@@ -2,52 +2,67 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lab from its parts: world, storage, hypervisor, HTTP server; opened, served and closed again."""
+"""A lab from its parts: host pools, storage, hypervisor, HTTP server; opened, served and closed again."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
-from lab import classes, schema, topology
+from lab import classes, membership, schema, topology
 from lab.classes import vm_power
 from lab.database import Database
-from lab.hypervisor import Callbacks, Hypervisor
+from lab.hypervisor import Callbacks, GuestReport, Hypervisor
+from lab.listeners import Listeners
+from lab.pace import Pace
 from lab.server import Server
 from lab.storage import Disks
-from lab.unbounded import UnboundedBodies
 from lab.world import Settings, World
+
+Stored = dict[str, Any]
 
 
 @dataclass
 class Lab:
     """A running lab."""
 
-    world: World
+    worlds: list[World]
     server: Server
     runner: web.AppRunner
-    urls: list[str] = field(default_factory=list)
+    listeners: Listeners
     #: what is to happen when it stops: guests are shut down, or destroyed
     stop_guests: bool = False
     destroy: bool = False
-    _listeners: list[asyncio.Server] = field(default_factory=list)
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def listen(self, address: str, port: int, context: ssl.SSLContext | None = None) -> str:
-        """Serve on one more port (0 picks one); the URL. Raises OSError when the port is taken."""
-        handlers = self.runner.server
-        assert handlers
-        listener = await asyncio.get_running_loop().create_server(
-            lambda: UnboundedBodies(handlers()), address, port, ssl=context, backlog=1024
-        )
-        self._listeners.append(listener)
-        url = f"{'https' if context else 'http'}://{address}:{listener.sockets[0].getsockname()[1]}"
-        self.urls.append(url)
-        return url
+    @property
+    def world(self) -> World:
+        """The first host pool."""
+        return self.worlds[0]
+
+    async def listen(self, port: int, context: ssl.SSLContext | None = None) -> list[str]:
+        """Serve on one more port (0 picks one), at all hosts that are up.
+
+        Answers the URLs of the pools' coordinators. Raises OSError when the port is taken.
+        """
+        hosts = [(world, host) for world in self.worlds for host in world.database.all("host")]
+        up = [host["address"] for world, host in hosts if membership.live(world, host.ref)]
+        endpoint = await self.listeners.listen(up, port, context)
+        return [endpoint.url(address) for address in self.coordinators()]
+
+    def addresses(self) -> list[str]:
+        """The addresses of all hosts."""
+        return [host["address"] for world in self.worlds for host in world.database.all("host")]
+
+    def coordinators(self) -> list[str]:
+        """The address of each pool's coordinator."""
+        return [world.database.get("host", world.coordinator)["address"] for world in self.worlds]
 
     async def until_stopped(self) -> None:
         """Wait for SIGINT, SIGTERM, or a request to stop. After a signal guests go on."""
@@ -63,47 +78,67 @@ class Lab:
 
     async def close(self, destroy_guests: bool) -> None:
         """Stop serving, end background work, let go of guests and disks."""
-        for listener in self._listeners:
-            listener.close()
+        self.listeners.close_all()
         await self.runner.cleanup()
-        for task in list(self.world.work):
+        work = [task for world in self.worlds for task in world.work]
+        for task in work:
             task.cancel()
-        await asyncio.gather(*self.world.work, return_exceptions=True)
+        await asyncio.gather(*work, return_exceptions=True)
         await self.world.hypervisor.close(destroy_guests)
         await self.world.disks.close()
 
 
 async def open_lab(
-    settings: Settings, disks: Disks, hypervisor: Hypervisor, stored: dict[str, object] | None = None
+    settings: Settings, disks: Disks, hypervisor: Hypervisor, stored: Sequence[Stored] | None = None
 ) -> Lab:
-    """A lab with what was stored of it, or a fresh one."""
+    """A lab with what was stored of its host pools, or a fresh one."""
     known = schema.load()
-    world = World(known, Database(known), disks, hypervisor, settings)
-    classes.install(world)
-    if stored:
-        world.database.load(stored)
-    else:
-        await topology.furnish(world)
-    await adopt_guests(world)
-    server = Server(world)
+    listeners, pace = Listeners(), Pace()
+    worlds: list[World] = []
+    for number in range(len(stored) if stored else settings.pools):
+        # each world enters itself in the list that they all share
+        world = World(known, Database(known), disks, hypervisor, settings, listeners, worlds, pace=pace)
+        classes.install(world)
+        if stored:
+            world.database.load(stored[number])
+        else:
+            await topology.furnish(world, number)
+    await adopt_guests(worlds)
+    server = Server(worlds)
     runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=3600, shutdown_timeout=1)
     await runner.setup()
-    lab = Lab(world, server, runner)
+    assert runner.server
+    listeners.serve = runner.server
+    lab = Lab(worlds, server, runner, listeners)
     server.control.on_stop = lab.stop
     return lab
 
 
-async def adopt_guests(world: World) -> None:
+def _owner(worlds: list[World], vm_uuid: str) -> World:
+    """The pool whose VM a guest is: while a VM moves between pools both have one, but it runs in one of them only."""
+    for world in worlds:
+        ref = world.database.tables["VM"].by_uuid.get(vm_uuid)
+        if ref and world.database.get("VM", ref)["power_state"] in ("Running", "Paused"):
+            return world
+    return worlds[0]
+
+
+async def adopt_guests(worlds: list[World]) -> None:
     """Connect to the hypervisor; VMs whose guests ended meanwhile become Halted."""
-    running = await world.hypervisor.attach(
-        Callbacks(
-            lambda uuid, reason: vm_power.domain_exited(world, uuid, reason),
-            lambda uuid, report: vm_power.guest_reported(world, uuid, report),
-            lambda uuid, key, value: vm_power.xenstore_written(world, uuid, key, value),
-        )
-    )
-    for record in world.database.all("VM"):
-        alive = record["is_control_domain"] or record["uuid"] in running
-        if record["power_state"] in ("Running", "Paused") and not alive:
-            vm_power.note_halted(world, record.ref)
-    world.settle()
+
+    async def exited(uuid: str, reason: Any) -> None:
+        await vm_power.domain_exited(_owner(worlds, uuid), uuid, reason)
+
+    async def reported(uuid: str, report: GuestReport) -> None:
+        await vm_power.guest_reported(_owner(worlds, uuid), uuid, report)
+
+    async def written(uuid: str, key: str, value: str) -> None:
+        await vm_power.xenstore_written(_owner(worlds, uuid), uuid, key, value)
+
+    running = await worlds[0].hypervisor.attach(Callbacks(exited, reported, written))
+    for world in worlds:
+        for record in world.database.all("VM"):
+            alive = record["is_control_domain"] or record["uuid"] in running
+            if record["power_state"] in ("Running", "Paused") and not alive:
+                vm_power.note_halted(world, record.ref)
+        world.settle()

@@ -24,12 +24,17 @@ UNKNOWN_USER = "User not known to the underlying authentication module"
 
 async def login(world: World, user: str, password: str, originator: str) -> str:
     """A new session. Raises SESSION_AUTHENTICATION_FAILED, after a delay."""
-    if user != "root" or password != world.settings.password:
-        await asyncio.sleep(world.settings.login_delay)
-        raise Failure("SESSION_AUTHENTICATION_FAILED", user, WRONG_PASSWORD if user == "root" else UNKNOWN_USER)
+    await authenticate(world, user, password)
     session = open_session(world, user, originator)
     _limit(world, originator)
     return session
+
+
+async def authenticate(world: World, user: str, password: str) -> None:
+    """Raises SESSION_AUTHENTICATION_FAILED, after a delay."""
+    if user != "root" or password != world.settings.password:
+        await asyncio.sleep(world.settings.login_delay)
+        raise Failure("SESSION_AUTHENTICATION_FAILED", user, WRONG_PASSWORD if user == "root" else UNKNOWN_USER)
 
 
 def open_session(world: World, user: str, originator: str) -> str:

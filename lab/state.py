@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -24,11 +24,13 @@ LOCK = "lock"
 
 @dataclass(frozen=True)
 class Running:
-    """What a running server tells about itself. urls: https first, then http."""
+    """What a running server tells about itself. urls: those of the first pool, https first, then http."""
 
     pid: int
     urls: list[str]
     user: str
+    #: the same of each pool's coordinator
+    pools: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,16 @@ class State:
 
     directory: Path
 
-    @property
-    def database(self) -> Path:
-        return self.directory / "database.json"
+    def database(self, pool: int) -> Path:
+        """The file of a pool, counted from 0."""
+        return self.directory / (f"database-{pool + 1}.json" if pool else "database.json")
+
+    def databases(self) -> list[Path]:
+        """The files of all pools that the lab has had so far."""
+        found: list[Path] = []
+        while (path := self.database(len(found))).exists():
+            found.append(path)
+        return found
 
     @property
     def disks(self) -> Path:

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +45,14 @@ class Certificates:
     def key(self) -> Path:
         return self.directory / "server-key.pem"
 
-    def ensure(self, address: str) -> None:
-        """Make the certificates if they are not there."""
+    def ensure(self, addresses: Sequence[str]) -> None:
+        """Make the certificates, good for all these addresses, if they are not there."""
         if self.authority.exists() and self.server.exists() and self.key.exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         authority = _authority(authority_key)
-        server = _server(key, address, authority, authority_key)
+        server = _server(key, addresses, authority, authority_key)
         self.key.touch(mode=0o600)
         self.key.write_bytes(
             key.private_bytes(
@@ -107,11 +108,12 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 def _server(
     key: ec.EllipticCurvePrivateKey,
-    address: str,
+    addresses: Sequence[str],
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
+    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
     return (
         _builder(_name("Lab server"), authority.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

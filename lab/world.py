@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 import uuid as uuids
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lab.database import Database
+from lab.listeners import Listeners
 from lab.pace import Pace
 from lab.schema import Schema
 from lab.values import NULL
@@ -34,32 +36,48 @@ class Settings:
     agent: bool = False
     #: seconds that a refused login takes
     login_delay: float = 2.0
+    #: hosts of each host pool, host pools side by side, and the address of the first host
+    hosts: int = 1
+    pools: int = 1
+    address: str = "127.0.0.1"
+
+    def address_of(self, pool: int, host: int) -> str:
+        """The address of a host, both counted from 0: the hosts of a pool follow one another, pools are 256 apart."""
+        return str(ipaddress.ip_address(self.address) + 256 * pool + host)
 
 
 @dataclass
 class World:
-    """One lab."""
+    """One host pool. Several in one lab share disks, hypervisor and listeners."""
 
     schema: Schema
     database: Database
     disks: Disks
     hypervisor: Hypervisor
     settings: Settings = field(default_factory=Settings)
+    #: where the hosts are reached
+    listeners: Listeners = field(default_factory=Listeners)
+    #: all host pools of the lab, this one included
+    pools: list[World] = field(default_factory=list)
     #: objects changed since their allowed operations were last computed
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
     #: pending tasks to be destroyed when they end
     doomed_tasks: set[str] = field(default_factory=set)
+    #: sessions that are good for one host only, and not in the database
+    local_sessions: dict[str, str] = field(default_factory=dict)
     #: background work that must end before the server does
     work: set[asyncio.Task[None]] = field(default_factory=set)
     #: class -> what its objects allow now; filled by the classes package
     allowed: dict[str, Callable[[World, str], list[str]]] = field(default_factory=dict)
-
     #: how long operations last, and how many run at a time
     pace: Pace = field(default_factory=Pace)
     #: repository -> bytes in it that are not of disks: other files that fill it (negative: a larger one)
     foreign_bytes: dict[str, int] = field(default_factory=dict)
     #: VMs whose guest does not boot
     unbootable: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.pools.append(self)
 
     def refresh(self, cls: str, *refs: str) -> None:
         """Have the allowed operations of these objects computed anew before anyone can read them."""
@@ -85,7 +103,10 @@ class World:
 
 @dataclass
 class Call:
-    """One call being answered. task is the reference of its task, a dummy for synchronous calls."""
+    """One call being answered.
+
+    task is the reference of its task, a dummy for synchronous calls; host the one asked, else the coordinator.
+    """
 
     world: World
     method: str
@@ -93,6 +114,7 @@ class Call:
     task: str = ""
     #: this call runs inside XAPI, not on behalf of a client
     internal: bool = False
+    host: str = ""
 
     def __post_init__(self) -> None:
         self.task = self.task or f"DummyRef:|{uuids.uuid4()}|{self.method}"
@@ -100,6 +122,11 @@ class Call:
     @property
     def db(self) -> Database:
         return self.world.database
+
+    @property
+    def here(self) -> str:
+        """The host that executes the call."""
+        return self.host or self.world.coordinator
 
 
 def now() -> float:

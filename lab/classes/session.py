@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from lab import sessions
+import uuid as uuids
+
+from lab import membership, sessions
 from lab.errors import Failure
 from lab.registry import implements
 from lab.world import Call
@@ -14,12 +16,17 @@ from lab.world import Call
 
 @implements("session.login_with_password")
 async def login_with_password(call: Call, user: str, password: str, version: str, originator: str) -> str:
+    membership.refuse_on_member(call.world, call.host)
     return await sessions.login(call.world, user, password, originator)
 
 
 @implements("session.slave_local_login_with_password")
 async def slave_local_login_with_password(call: Call, user: str, password: str) -> str:
-    return await sessions.login(call.world, user, password, "")
+    """A session that only the host that was asked knows; for hosts that have lost their coordinator."""
+    await sessions.authenticate(call.world, user, password)
+    session = f"OpaqueRef:{uuids.uuid4()}"
+    call.world.local_sessions[session] = call.host
+    return session
 
 
 @implements("session.slave_login")
@@ -30,6 +37,7 @@ def slave_login(call: Call, host: str, secret: str) -> str:
 
 @implements("session.logout", "session.local_logout")
 def logout(call: Call) -> None:
+    call.world.local_sessions.pop(call.session, None)
     sessions.close_session(call.world, call.session)
 
 

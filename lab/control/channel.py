@@ -17,6 +17,7 @@ from lab.classes import sr as repositories
 from lab.control import faults
 from lab.control.calls import CallLog
 from lab.control.faults import Faults
+from lab.database import Record
 from lab.errors import Failure
 from lab.world import World
 
@@ -26,8 +27,10 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class Control:
     """The log of calls, the faults that wait, and the requests that read and change them."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, worlds: list[World]) -> None:
+        self.worlds = worlds
+        #: one for all pools
+        self.pace = worlds[0].pace
         self.log = CallLog()
         self.faults = Faults()
         #: told to end the lab, with or without mercy for its guests
@@ -72,48 +75,53 @@ class Control:
         self.faults.clear()
 
     async def _get_pace(self, request: web.Request) -> Any:
-        return self.world.pace.seconds
+        return self.pace.seconds
 
     async def _put_pace(self, request: web.Request) -> Any:
         given = await request.json()
-        self.world.pace.set({str(name): float(seconds) for name, seconds in given.items()})
-        return self.world.pace.seconds
+        self.pace.set({str(name): float(seconds) for name, seconds in given.items()})
+        return self.pace.seconds
 
     async def _get_sessions(self, request: web.Request) -> Any:
         wanted = ("originator", "auth_user_name", "last_active")
-        return [{name: record[name] for name in wanted} for record in self.world.database.all("session")]
+        return [{name: record[name] for name in wanted} for _world, record in self._sessions()]
 
     async def _delete_sessions(self, request: web.Request) -> Any:
         """As if they had been unused for too long: their next call gets SESSION_INVALID."""
         originator = request.query.get("originator")
-        gone = [
-            record.ref
-            for record in self.world.database.all("session")
-            if originator is None or record["originator"] == originator
-        ]
-        for session in gone:
-            sessions.close_session(self.world, session)
+        gone = [found for found in self._sessions() if originator is None or found[1]["originator"] == originator]
+        for world, session in gone:
+            sessions.close_session(world, session.ref)
         return {"expired": len(gone)}
 
+    def _sessions(self) -> list[tuple[World, Record]]:
+        return [(world, record) for world in self.worlds for record in world.database.all("session")]
+
+    def _find(self, cls: str, uuid: str) -> tuple[World, str]:
+        """The object and its pool. Raises UUID_INVALID."""
+        known = [world for world in self.worlds if uuid in world.database.tables[cls].by_uuid]
+        world = known[0] if known else self.worlds[0]
+        return world, world.database.by_uuid(cls, uuid)
+
     async def _put_repository(self, request: web.Request) -> Any:
-        sr = self.world.database.by_uuid("SR", request.match_info["uuid"])
+        world, sr = self._find("SR", request.match_info["uuid"])
         free = (await request.json())["free"]
-        self.world.foreign_bytes.pop(sr, None)
-        await repositories.update_space(self.world, sr)
+        world.foreign_bytes.pop(sr, None)
+        await repositories.update_space(world, sr)
         if free is not None:
-            record = self.world.database.get("SR", sr)
+            record = world.database.get("SR", sr)
             unused = record["physical_size"] - record["physical_utilisation"]
-            self.world.foreign_bytes[sr] = unused - int(free)
-            await repositories.update_space(self.world, sr)
-        record = self.world.database.get("SR", sr)
+            world.foreign_bytes[sr] = unused - int(free)
+            await repositories.update_space(world, sr)
+        record = world.database.get("SR", sr)
         return {"free": record["physical_size"] - record["physical_utilisation"]}
 
     async def _put_machine(self, request: web.Request) -> Any:
-        vm = self.world.database.by_uuid("VM", request.match_info["uuid"])
+        world, vm = self._find("VM", request.match_info["uuid"])
         boot = (await request.json())["boot"]
         if boot not in ("fails", "works"):
             raise ValueError(f"boot fails or works, not {boot!r}")
-        (self.world.unbootable.add if boot == "fails" else self.world.unbootable.discard)(vm)
+        (world.unbootable.add if boot == "fails" else world.unbootable.discard)(vm)
         return {"boot": boot}
 
 

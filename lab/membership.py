@@ -1,0 +1,37 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hosts of a lab by their addresses, and which part each has in its pool: coordinator or member."""
+
+from __future__ import annotations
+
+from lab.errors import Failure
+from lab.world import World
+
+
+def at_address(worlds: list[World], address: str) -> tuple[World, str] | None:
+    """The pool and the host that are reached there."""
+    for world in worlds:
+        found = world.database.where("host", address=address)
+        if found:
+            return world, found[0].ref
+    return None
+
+
+def is_member(world: World, host: str) -> bool:
+    """Whether the host is not its pool's coordinator."""
+    return bool(host) and host != world.coordinator
+
+
+def refuse_on_member(world: World, host: str) -> None:
+    """Raises HOST_IS_SLAVE with the coordinator's address when the call should have gone there."""
+    if is_member(world, host):
+        raise Failure("HOST_IS_SLAVE", world.database.get("host", world.coordinator)["address"])
+
+
+def live(world: World, host: str) -> bool:
+    """Whether the host's heartbeat is heard."""
+    record = world.database.find("host", host)
+    metrics = record and world.database.find("host_metrics", record["metrics"])
+    return bool(metrics and metrics["live"])
