@@ -19,8 +19,16 @@ from typing import Literal, Protocol
 ExitReason = Literal["halted", "rebooted", "crashed"]
 
 
+#: Seconds that a guest has to let go of a device.
+DETACH_PATIENCE = 60.0
+
+
 class HypervisorError(Exception):
     """A domain could not be started or spoken to; the text says which and why."""
+
+
+class DetachTimeout(HypervisorError):
+    """A guest does not let go of a device that is to be unplugged; it keeps it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Domain:
     nics: list[DomainNic]
     #: VM.xenstore_data: keys below vm-data/ are readable by the guest
     xenstore_data: dict[str, str] = field(default_factory=dict)
-    #: False: the guest is to find nothing to boot from
+    #: False: its firmware finds nothing to boot
     boots: bool = True
 
 
@@ -115,10 +123,41 @@ class Hypervisor(Protocol):
         """End the domain at once. A domain that does not run: no error."""
 
     async def pause(self, vm_uuid: str) -> None:
-        """Stop the domain's CPUs."""
+        """Stop the domain's CPUs. What it wrote until then is in the disks' files afterwards."""
 
     async def unpause(self, vm_uuid: str) -> None:
         """Let the domain's CPUs go on."""
+
+    async def suspend(self, vm_uuid: str, image: str) -> None:
+        """Write the domain's memory and devices to an existing disk of that uuid, and end the domain.
+
+        domain_exited is not called. When it fails (the disk is too small, say) the domain goes on.
+        """
+
+    async def resume(self, domain: Domain, image: str, paused: bool = False) -> None:
+        """Start a domain where suspend() left it. The image stays.
+
+        The domain has the devices that it had then, at the same positions; what is behind them may be another disk
+        or network. With paused its CPUs wait for unpause().
+        """
+
+    async def plug_disk(self, vm_uuid: str, disk: DomainDisk) -> None:
+        """Give the running domain a disk at a position that is free."""
+
+    async def unplug_disk(self, vm_uuid: str, position: int, timeout: float = DETACH_PATIENCE) -> None:
+        """Take a disk away. DetachTimeout when the guest still has it after timeout seconds."""
+
+    async def move_disk(self, vm_uuid: str, position: int, disk: str) -> None:
+        """Have another disk (a VDI's uuid) behind a position, unnoticed by the guest.
+
+        The caller has paused the domain and copied the data before, and lets the domain go on afterwards.
+        """
+
+    async def plug_nic(self, vm_uuid: str, nic: DomainNic) -> None:
+        """Give the running domain a network interface with a device number that is free."""
+
+    async def unplug_nic(self, vm_uuid: str, device: int, timeout: float = DETACH_PATIENCE) -> None:
+        """Take a network interface away. DetachTimeout when the guest still has it after timeout seconds."""
 
     async def insert(self, vm_uuid: str, position: int, disk: str | None) -> None:
         """Change the disc in the CD drive at a position; None ejects."""

@@ -15,7 +15,7 @@ from lab.hypervisor.channel import Channel
 #: Seconds that a guest has for an answer once its agent has answered before.
 PATIENCE = 30.0
 #: What the lab does with any guest whose agent answers.
-FEATURES = {"feature-shutdown": "1", "feature-reboot": "1"}
+FEATURES = {"feature-poweroff": "1", "feature-reboot": "1", "feature-shutdown": "1", "feature-suspend": "1"}
 
 
 async def addresses(agent: Channel, domain: Domain, timeout: float) -> dict[int, list[str]]:

@@ -12,11 +12,22 @@ import json
 import shutil
 from pathlib import Path
 
-from lab.hypervisor import Callbacks, Domain, ExitReason, HypervisorError
+from lab.hypervisor import (
+    DETACH_PATIENCE,
+    Callbacks,
+    Domain,
+    DomainDisk,
+    DomainNic,
+    ExitReason,
+    HypervisorError,
+    hotplug,
+    suspension,
+)
 from lab.hypervisor import accelerator as accelerators
 from lab.hypervisor.addresses import choose_address, choose_port
 from lab.hypervisor.guest import Guest
 from lab.hypervisor.machine import CONSOLE_LOG
+from lab.storage import DiskError
 from lab.storage.qcow2 import Qcow2Disks
 
 QEMU = "qemu-system-x86_64"
@@ -53,6 +64,7 @@ class QemuHypervisor:
             self._addresses[guest.domain.vm_uuid] = guest.address
             with contextlib.suppress(HypervisorError):
                 await guest.watch(self._callbacks)
+                guest.listen(self._callbacks)
                 self._guests[guest.domain.vm_uuid] = guest
         return set(self._guests)
 
@@ -78,15 +90,27 @@ class QemuHypervisor:
             raise HypervisorError(f"VM {domain.name} ({domain.vm_uuid}) runs already")
         directory = self.directory / domain.vm_uuid
         directory.mkdir(exist_ok=True)
+        guest = await self._make(domain)
+        guest.listen(await self._launch(guest))
+
+    async def _make(self, domain: Domain, slots: dict[int, int] | None = None) -> Guest:
+        """A guest with its directory and address, not started."""
+        directory = self.directory / domain.vm_uuid
+        directory.mkdir(exist_ok=True)
         async with self._choosing:
-            guest = Guest(directory, domain, self._address(domain.vm_uuid), self.ssh_port)
-        await guest.launch(self._qemu(), self.accelerator, self._disks.image)
-        self._guests[domain.vm_uuid] = guest
+            return Guest(directory, domain, self._address(domain.vm_uuid), self.ssh_port, slots)
+
+    async def _launch(self, guest: Guest, *extra: str) -> Callbacks:
+        """Have QEMU run a guest, with extra options; answers whom the guest is to talk to."""
+        assert self._callbacks
+        await guest.launch(self._qemu(), self.accelerator, self._disks.image, str(self.directory), extra)
+        self._guests[guest.domain.vm_uuid] = guest
         try:
             await guest.watch(self._callbacks)
         except HypervisorError:
-            del self._guests[domain.vm_uuid]
+            del self._guests[guest.domain.vm_uuid]
             raise
+        return self._callbacks
 
     def _address(self, vm_uuid: str) -> str:
         """A VM keeps its address as long as its directory is there."""
@@ -115,8 +139,57 @@ class QemuHypervisor:
     async def unpause(self, vm_uuid: str) -> None:
         await self._guest(vm_uuid).execute("cont")
 
+    async def suspend(self, vm_uuid: str, image: str) -> None:
+        guest = self._guest(vm_uuid)
+        await guest.execute("stop")
+        try:
+            await suspension.save(guest, self._disks, image)
+        except (HypervisorError, DiskError, OSError) as error:
+            await guest.execute("cont")
+            raise HypervisorError(f"{guest} cannot be suspended: {error}") from error
+        await guest.quit()
+        self._guests.pop(vm_uuid, None)
+
+    async def resume(self, domain: Domain, image: str, paused: bool = False) -> None:
+        state = self.directory / f"{domain.vm_uuid}.state"
+        try:
+            header = await suspension.fetch(self._disks, image, state)
+            guest = await self._make(header.apply(domain), header.slots)
+            callbacks = await self._launch(guest, "-S", "-incoming", "defer")
+            guest.end_expected = True
+            try:
+                await suspension.restore(guest, state)
+                if not paused:
+                    await guest.execute("cont")
+            except HypervisorError:
+                await self.destroy(domain.vm_uuid)
+                raise
+            guest.end_expected = False
+            guest.listen(callbacks)
+        except (DiskError, OSError) as error:
+            raise HypervisorError(f"VM {domain.name} ({domain.vm_uuid}) cannot be resumed: {error}") from error
+        finally:
+            state.unlink(missing_ok=True)
+
+    async def plug_disk(self, vm_uuid: str, disk: DomainDisk) -> None:
+        if disk.disk is None:
+            raise HypervisorError(f"VM {vm_uuid}: there is no disk to be plugged in at position {disk.position}")
+        await hotplug.plug_disk(self._guest(vm_uuid), disk, self._disks.image(disk.disk))
+
+    async def unplug_disk(self, vm_uuid: str, position: int, timeout: float = DETACH_PATIENCE) -> None:
+        await hotplug.unplug_disk(self._guest(vm_uuid), position, timeout)
+
+    async def move_disk(self, vm_uuid: str, position: int, disk: str) -> None:
+        await hotplug.move_disk(self._guest(vm_uuid), position, disk, self._disks.image(disk))
+
+    async def plug_nic(self, vm_uuid: str, nic: DomainNic) -> None:
+        await hotplug.plug_nic(self._guest(vm_uuid), nic, str(self.directory))
+
+    async def unplug_nic(self, vm_uuid: str, device: int, timeout: float = DETACH_PATIENCE) -> None:
+        await hotplug.unplug_nic(self._guest(vm_uuid), device, timeout)
+
     async def insert(self, vm_uuid: str, position: int, disk: str | None) -> None:
-        await self._guest(vm_uuid).insert(position, self._disks.image(disk) if disk else None)
+        await hotplug.insert(self._guest(vm_uuid), position, self._disks.image(disk) if disk else None)
 
     async def set_xenstore(self, vm_uuid: str, data: dict[str, str]) -> None:
         """QEMU's firmware configuration is read at boot only: the guest sees new data when it starts again."""
@@ -143,7 +216,7 @@ class QemuHypervisor:
 
     async def _pivot(self, old: Path, new: Path) -> None:
         for guest in list(self._guests.values()):
-            await guest.pivot(old, new)
+            await hotplug.pivot(guest, old, new)
 
     async def _domain_exited(self, vm_uuid: str, reason: ExitReason) -> None:
         self._guests.pop(vm_uuid, None)

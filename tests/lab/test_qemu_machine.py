@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import json
 import os
 from itertools import pairwise
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 
 from lab.hypervisor import Domain, DomainDisk, DomainNic, HypervisorError
-from lab.hypervisor.machine import boot_order, command_line
+from lab.hypervisor.devices import assign_slots, boot_order, free_slot, meeting_point
+from lab.hypervisor.machine import command_line
 
 ROOT = DomainDisk(0, "root", "RO", "Disk")
 OVERLAY = DomainDisk(1, "overlay", "RW", "Disk")
@@ -27,7 +29,9 @@ DOMAIN = Domain("uuid", "a, b", 512 << 20, 1, "bios", "cd", [CD, OVERLAY, ROOT, 
 
 
 def line(domain: Domain, accelerator: str = "tcg") -> list[str]:
-    return command_line("qemu", accelerator, domain, lambda uuid: Path(f"/disks/{uuid}.qcow2"))
+    return command_line(
+        "qemu", accelerator, domain, assign_slots(domain), lambda uuid: Path(f"/disks/{uuid}.qcow2"), "this lab"
+    )
 
 
 def values(words: list[str], option: str) -> list[str]:
@@ -35,13 +39,10 @@ def values(words: list[str], option: str) -> list[str]:
     return [value for word, value in pairwise(words) if word == option]
 
 
-def devices(words: list[str]) -> dict[str, str]:
-    """Drives by name."""
-    found = {}
-    for device in values(words, "-device"):
-        fields = dict(field.partition("=")[::2] for field in device.split(","))
-        found[fields.get("id", "")] = device
-    return found
+def devices(words: list[str]) -> dict[str, dict[str, Any]]:
+    """Drives and network interfaces by name."""
+    found = [json.loads(device) for device in values(words, "-device") if device.startswith("{")]
+    return {device["id"]: device for device in found}
 
 
 def images(words: list[str]) -> dict[str, dict[str, Any]]:
@@ -59,20 +60,39 @@ def test_a_read_only_disk_is_write_protected_and_out_of_the_firmware_s_sight() -
     assert images(words)["image0"]["read-only"] is True
     assert images(words)["image1"]["read-only"] is False
     assert "bootindex" not in devices(words)["drive0"]
-    assert devices(words)["drive1"].endswith("bootindex=0")
+    assert devices(words)["drive1"]["bootindex"] == 0
     assert values(words, "-boot") == ["strict=on"]
 
 
 def test_the_order_of_positions_is_the_order_of_the_slots() -> None:
     found = devices(line(DOMAIN))
-    slots = [int(found[name].partition("addr=")[2].partition(",")[0], 16) for name in ("drive0", "drive1")]
-    assert slots == sorted(slots)
+    slots = [int(found[name]["addr"], 16) for name in ("drive0", "drive1")]
+    assert slots == sorted(set(slots))
+
+
+def test_a_disk_plugged_in_later_gets_a_slot_of_its_own() -> None:
+    slots = assign_slots(DOMAIN)
+    assert free_slot(slots) not in slots.values()
+    first = slots.pop(0)
+    assert free_slot(slots) == first
+    with pytest.raises(HypervisorError, match="no room for one more disk"):
+        free_slot({position: position for position in range(32)})
+
+
+@pytest.mark.parametrize("changes", [{"boots": False}, {"boot_order": "n"}, {"disks": [ROOT]}])
+def test_without_anything_to_boot_firmware_gets_a_blank_disk(changes: dict[str, Any]) -> None:
+    words = line(dataclasses.replace(DOMAIN, **changes))
+    booted = [device for device in devices(words).values() if "bootindex" in device]
+    assert [images(words)[device["drive"]]["driver"] for device in booted] == ["null-co"]
+    assert len({device["addr"] for device in devices(words).values() if "addr" in device}) == len(
+        [device for device in devices(words).values() if "addr" in device]
+    )
 
 
 def test_cds_are_ide_drives_and_may_be_empty() -> None:
     found = devices(line(DOMAIN))
-    assert found["drive3"].startswith("ide-cd,") and "drive=image3" in found["drive3"]
-    assert found["drive2"].startswith("ide-cd,") and ",drive=" not in found["drive2"]
+    assert (found["drive3"]["driver"], found["drive3"]["drive"]) == ("ide-cd", "image3")
+    assert found["drive2"]["driver"] == "ide-cd" and "drive" not in found["drive2"]
 
 
 def test_names_with_commas_stay_whole() -> None:
@@ -86,10 +106,9 @@ def test_xenstore_data_below_vm_data_reaches_the_guest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "to_host", "expected"),
+    ("settings", "expected"),
     [
-        ({}, True, ""),
-        ({}, False, ",restrict=on"),
+        ({}, {}),
         (
             {
                 "ip_begin": "192.168.7.10",
@@ -97,14 +116,26 @@ def test_xenstore_data_below_vm_data_reaches_the_guest() -> None:
                 "netmask": "255.255.255.0",
                 "gateway": "192.168.7.1",
             },
-            True,
-            ",net=192.168.7.0/24,host=192.168.7.1,dns=192.168.7.254,dhcpstart=192.168.7.10",
+            {"net": "192.168.7.0/24", "host": "192.168.7.1", "dns": "192.168.7.254", "dhcpstart": "192.168.7.10"},
         ),
     ],
 )
-def test_a_network_has_the_addresses_of_its_settings(settings: dict[str, str], to_host: bool, expected: str) -> None:
-    nic = dataclasses.replace(NIC, settings=settings, to_host=to_host)
-    assert values(line(dataclasses.replace(DOMAIN, nics=[nic])), "-netdev") == [f"user,id=nic0{expected}"]
+def test_a_network_has_the_addresses_of_its_settings(settings: dict[str, str], expected: dict[str, str]) -> None:
+    nic = dataclasses.replace(NIC, settings=settings)
+    (backend,) = values(line(dataclasses.replace(DOMAIN, nics=[nic])), "-netdev")
+    assert json.loads(backend) == {"type": "user", "id": "nic0"} | expected
+
+
+def test_guests_of_an_internal_network_meet_on_loopback_and_those_of_others_do_not() -> None:
+    nic = dataclasses.replace(NIC, device=1, to_host=False)
+    (backend,) = values(line(dataclasses.replace(DOMAIN, nics=[nic])), "-netdev")
+    found = json.loads(backend)
+    host, port = meeting_point("this lab", "network")
+    assert found["local"]["host"] == "127.0.0.1"
+    assert (found["type"], found["remote"]["host"], found["remote"]["port"]) == ("dgram", host, str(port))
+    assert ipaddress.ip_address(host).is_multicast
+    others = [meeting_point(lab, network) for lab in ("this lab", "b") for network in ("network", "c")]
+    assert len(set(others)) == 4
 
 
 def test_senseless_network_settings_name_the_network() -> None:
