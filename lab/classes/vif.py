@@ -39,7 +39,7 @@ def allowed_operations(world: World, vif: str) -> list[str]:
         return []
     if vm["power_state"] != "Running":
         return ["attach"]
-    return ["attach", "unplug", "unplug_force"] if record["currently_attached"] else ["attach", "plug"]
+    return ["attach", "unplug"] if record["currently_attached"] else ["attach", "plug"]
 
 
 def free_devices(world: World, vm: str) -> list[str]:
