@@ -16,7 +16,9 @@ from lab.world import World
 LEAK = "option would leak a domain; VMs and not domains are managed by this API"
 
 
-def refusal(world: World, vm: str, host: str, with_memory: bool = True) -> Failure | None:
+def refusal(
+    world: World, vm: str, host: str, with_memory: bool = True, with_storage: bool = True
+) -> Failure | None:
     """Why the VM cannot start on the host; the checks and their order are XAPI's."""
     record = world.database.get("VM", vm)
     if record["actions_after_crash"] == "rename_restart":
@@ -26,7 +28,7 @@ def refusal(world: World, vm: str, host: str, with_memory: bool = True) -> Failu
         return Failure("HOST_DISABLED", host)
     if not world.database.get("host_metrics", target["metrics"])["live"]:
         return Failure("HOST_NOT_LIVE")
-    for sr in repositories_of(world, record):
+    for sr in repositories_of(world, record) if with_storage else []:
         if host not in repositories.plugged_hosts(world, sr):
             return Failure("VM_REQUIRES_SR", vm, sr)
     for vif in record["VIFs"]:

@@ -25,6 +25,7 @@ from lab.classes import (
     vm,
     vm_clone,
     vm_memory,
+    vm_migrate,
     vm_power,
     vm_settings,
     vm_snapshot,
@@ -34,7 +35,7 @@ from lab.world import World
 
 __all__ = [
     "appliance", "blob", "event", "host", "message", "network", "pbd", "pool", "refusals", "session", "sr", "task",
-    "vbd", "vdi", "vif", "vm", "vm_clone", "vm_memory", "vm_power", "vm_settings", "vm_snapshot", "vm_template",
+    "vbd", "vdi", "vif", "vm", "vm_clone", "vm_memory", "vm_migrate", "vm_power", "vm_settings", "vm_snapshot", "vm_template",
 ]  # fmt: skip
 
 

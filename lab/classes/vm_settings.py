@@ -165,7 +165,6 @@ _only_in("send_sysrq", "Running")
 _only_in("send_trigger", "Running")
 _only_in("call_plugin", "Running")
 _only_in("get_data_sources", "Running")
-_only_in("pool_migrate", "Running")
 _only_in("forget_data_source_archives", "Running")
 _only_in("get_boot_record", "Paused", "Suspended", "Running")
 
