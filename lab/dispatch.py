@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab import generated, membership, sessions, tasks, values
+from lab import generated, membership, rbac, sessions, tasks, values
 from lab.errors import Failure, internal
 from lab.registry import HANDLERS, Handler
 from lab.schema import Message
@@ -23,7 +23,7 @@ from lab.world import Call, World
 LOG = logging.getLogger("lab")
 ASYNC = "Async."
 Prelude = Callable[[], Awaitable[None]]
-VOID = Type("void")
+NAMES = Type("set", item=Type("string"))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Dispatcher:
         for definition in world.schema.classes.values():
             for message in definition.messages.values():
                 handler = HANDLERS.get(message.wire_name) or generated.handler(message)
-                self.calls[message.wire_name] = Bound(message, handler or _missing(message))
+                bound = Bound(message, handler or _missing(message))
+                self.calls[message.wire_name] = self.calls[message.other_name] = bound
         unknown = set(HANDLERS) - set(self.calls)
         assert not unknown, f"implemented, but not in the data model: {unknown}"
 
@@ -55,11 +56,17 @@ class Dispatcher:
         name = method.removeprefix(ASYNC)
         bound = self.calls.get(name)
         if bound is None:
-            raise self._unknown(method, parameters, host)
-        session, arguments = _arguments(bound.message, parameters)
-        if bound.message.needs_session:
+            return self._outside(method, parameters, host)
+        message = bound.message
+        session, rest = _split(message, parameters)
+        arguments = [] if message.removed else _arguments(message, rest)
+        if message.needs_session:
             self._check(session, host)
-        call = Call(self.world, name, session, host=host)
+        if message.removed:
+            raise Failure("MESSAGE_REMOVED")
+        if message.internal:
+            raise internal(f'Internal API "{name}" call attempted with non-pool (external) session')
+        call = Call(self.world, message.wire_name, session, host=host)
         if method.startswith(ASYNC):
             return self._start(bound, method, call, arguments, before)
         if before:
@@ -73,15 +80,23 @@ class Dispatcher:
         sessions.check(self.world, session)
         membership.refuse_on_member(self.world, host)
 
-    def _unknown(self, method: str, parameters: list[Any], host: str) -> Failure:
+    def _outside(self, method: str, parameters: list[Any], host: str) -> Typed:
+        """Calls that are not of the data model. Raises MESSAGE_METHOD_UNKNOWN, of a valid session."""
+        if method == "system.listMethods":
+            return Typed(NAMES, self.names())
+        if method.startswith("system.isAlive:") and parameters and isinstance(parameters[0], str):
+            return Typed(Type("string"), parameters[0])
         if parameters and isinstance(parameters[0], str):
             self._check(parameters[0], host)
-        return Failure("MESSAGE_METHOD_UNKNOWN", method)
+        raise Failure("MESSAGE_METHOD_UNKNOWN", method)
+
+    def names(self) -> list[str]:
+        """All calls there are, by their first names."""
+        return [name for name, bound in self.calls.items() if name == bound.message.wire_name]
 
     async def _run(self, bound: Bound, call: Call, arguments: list[Any]) -> Typed:
-        if bound.message.internal:
-            text = f'Internal API "{call.method}" call attempted with non-pool (external) session'
-            raise internal(text)
+        if bound.message.needs_session:
+            rbac.check(self.world, call.session, rbac.permission_of(bound.message, arguments))
         try:
             answer = bound.handler(call, *arguments)
             if inspect.isawaitable(answer):
@@ -123,22 +138,27 @@ def in_background(world: World, work: Awaitable[None]) -> None:
     task.add_done_callback(world.work.discard)
 
 
-def _arguments(message: Message, parameters: list[Any]) -> tuple[str, list[Any]]:
-    """The session and the parameters as kept values; what is left out gets its default."""
+def _split(message: Message, parameters: list[Any]) -> tuple[str, list[Any]]:
+    """The session and the other parameters. Raises MESSAGE_PARAMETER_COUNT_MISMATCH."""
     required = sum(parameter.required for parameter in message.parameters)
     optional = len(message.parameters) > required
     given = len(parameters) - message.needs_session
     if given < required or (given > required and not optional):
         raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", message.wire_name, required, given)
-    rest = list(parameters)
-    session = values.from_wire(Type("ref", "session"), rest.pop(0)) if message.needs_session else values.NULL
+    if not message.needs_session:
+        return values.NULL, parameters
+    return values.from_wire(Type("ref", "session"), parameters[0]), parameters[1:]
+
+
+def _arguments(message: Message, given: list[Any]) -> list[Any]:
+    """The parameters as kept values; what is left out gets its default."""
     arguments = []
     for number, parameter in enumerate(message.parameters):
-        if number < len(rest):
-            arguments.append(values.from_wire(parameter.type, rest[number]))
+        if number < len(given):
+            arguments.append(values.from_wire(parameter.type, given[number]))
         else:
             arguments.append(values.copied(parameter.default))
-    return session, arguments
+    return arguments
 
 
 def _missing(message: Message) -> Handler:

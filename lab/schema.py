@@ -53,10 +53,17 @@ class Message:
     for_certificates: bool = False
     #: calls with a map's key: key (a star at its end stands for any text) -> the least role for it
     keys: dict[str, str] = field(default_factory=dict)
+    #: whether all that is left of the call is its name
+    removed: bool = False
 
     @property
     def wire_name(self) -> str:
         return f"{self.cls}.{self.name}"
+
+    @property
+    def other_name(self) -> str:
+        """A second name on the wire, for languages whose names have no dots."""
+        return f"{self.cls}_{self.name}"
 
     @property
     def writes(self) -> bool:
@@ -149,7 +156,7 @@ class Schema:
             messages[name] = Message(
                 cls, name, message["kind"], parameters, self.type(message["result"]), message.get("async", False),
                 message.get("session", True), message.get("internal", False), message["role"],
-                message.get("client_certificate", False), message.get("keys", {}),
+                message.get("client_certificate", False), message.get("keys", {}), message.get("removed", False),
             )  # fmt: skip
         return messages
 

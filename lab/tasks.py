@@ -6,20 +6,23 @@
 
 from __future__ import annotations
 
+from lab import rbac
 from lab.errors import Failure
 from lab.values import NULL, Type
 from lab.wire import xmlrpc
-from lab.world import World, now
+from lab.world import Call, World, now
 
 #: Tasks kept; beyond that the oldest finished ones go.
 KEPT = 200
-#: A finished task is gone after this many seconds.
-LIFETIME = 3900
+#: A finished task is gone after this many seconds, one that never ends after those.
+LIFETIME, LONGEST = 3900, 86400
 FINISHED = ("success", "failure", "cancelled")
+#: Key of current_operations for a pending task that is to vanish when it ends.
+DOOM = "task"
 
 
 def create(world: World, label: str, description: str, session: str, subtask_of: str = NULL) -> str:
-    """A pending task."""
+    """A pending task. Its session owns it until it is destroyed."""
     _collect(world)
     task = world.database.create(
         "task",
@@ -38,6 +41,15 @@ def create(world: World, label: str, description: str, session: str, subtask_of:
     if record:
         world.database.set("session", session, tasks=[*record["tasks"], task])
     return task
+
+
+def require_own(call: Call, task: str) -> None:
+    """Everyone may touch the tasks of their own sessions. Raises HANDLE_INVALID and RBAC_PERMISSION_DENIED."""
+    call.db.get("task", task)
+    mine = call.db.find("session", call.session)
+    owner = next((session for session in call.db.all("session") if task in session["tasks"]), None)
+    if not mine or not owner or owner["auth_user_sid"] != mine["auth_user_sid"]:
+        rbac.check(call.world, call.session, rbac.ANY_TASK)
 
 
 def succeed(world: World, task: str, kind: Type, value: object) -> None:
@@ -65,29 +77,38 @@ def cancelled(world: World, task: str) -> bool:
 
 
 def finish(world: World, task: str, status: str, **changes: object) -> None:
-    """End a task; one that was destroyed meanwhile vanishes now."""
+    """End a pending task; one that is to vanish does so now."""
     record = world.database.find("task", task)
     if record is None:
         return
-    changes.update(status=status, finished=now(), progress=1.0, current_operations={}, allowed_operations=[])
-    world.database.set("task", task, **changes)
-    forget_in_session(world, task)
-    if task in world.doomed_tasks:
-        world.doomed_tasks.discard(task)
-        world.database.delete("task", task)
+    if record["status"] == "pending":
+        changes.update(status=status, finished=now(), progress=1.0, allowed_operations=[])
+        world.database.set("task", task, **changes)
+    remove_if_doomed(world, task)
 
 
-def forget_in_session(world: World, task: str) -> None:
+def remove_if_doomed(world: World, task: str) -> None:
+    """Remove a task that somebody destroyed before its end."""
+    if DOOM in world.database.get("task", task)["current_operations"]:
+        remove(world, task)
+
+
+def remove(world: World, task: str) -> None:
+    """Remove a task, from its session as well."""
     for session in world.database.all("session"):
         if task in session["tasks"]:
             world.database.set("session", session.ref, tasks=[ref for ref in session["tasks"] if ref != task])
+    world.database.delete("task", task)
 
 
 def _collect(world: World) -> None:
-    """Drop finished tasks that are too old or too many."""
+    """Drop tasks that are too old, and the oldest finished ones when there are too many."""
+    stale = [record for record in world.database.all("task") if record["created"] < now() - LONGEST]
     finished = [record for record in world.database.all("task") if record["status"] in FINISHED]
-    finished.sort(key=lambda record: record["finished"])
+    finished.sort(key=lambda record: float(record["finished"]))
     surplus = len(world.database.tables["task"].records) - KEPT + 1
     for number, record in enumerate(finished):
         if number < surplus or record["finished"] < now() - LIFETIME:
-            world.database.delete("task", record.ref)
+            stale.append(record)
+    for ref in {record.ref for record in stale}:
+        remove(world, ref)

@@ -61,8 +61,6 @@ class World:
     pools: list[World] = field(default_factory=list)
     #: objects changed since their allowed operations were last computed
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
-    #: pending tasks to be destroyed when they end
-    doomed_tasks: set[str] = field(default_factory=set)
     #: sessions that are good for one host only, and not in the database
     local_sessions: dict[str, str] = field(default_factory=dict)
     #: background work that must end before the server does

@@ -6,37 +6,14 @@
 
 from __future__ import annotations
 
-from lab.classes import (
-    appliance,
-    blob,
-    event,
-    host,
-    message,
-    network,
-    pbd,
-    pool,
-    refusals,
-    session,
-    sr,
-    task,
-    vbd,
-    vdi,
-    vif,
-    vm,
-    vm_clone,
-    vm_memory,
-    vm_migrate,
-    vm_power,
-    vm_settings,
-    vm_snapshot,
-    vm_template,
-)
+import importlib
+import pkgutil
+
+from lab.classes import appliance, host, sr, vbd, vdi, vif, vm
 from lab.world import World
 
-__all__ = [
-    "appliance", "blob", "event", "host", "message", "network", "pbd", "pool", "refusals", "session", "sr", "task",
-    "vbd", "vdi", "vif", "vm", "vm_clone", "vm_memory", "vm_migrate", "vm_power", "vm_settings", "vm_snapshot", "vm_template",
-]  # fmt: skip
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
 
 
 def install(world: World) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls whose answer is always the same: removed and deprecated ones, the storage layer's own, features not set up."""
+"""Calls whose answer is always the same: deprecated ones, the storage layer's own, features not set up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from lab.registry import Handler, implements
 from lab.world import Call
 
 ALWAYS: dict[str, tuple[str, ...]] = {
-    "MESSAGE_REMOVED": (
-        "VM.set_protection_policy", "VM.snapshot_with_quiesce", "host.license_apply", "pool.test_archive_target",
-    ),
     "MESSAGE_DEPRECATED": ("VDI.force_unlock", "SR.make"),
     "WLB_NOT_INITIALIZED": ("VM.retrieve_wlb_recommendations", "pool.retrieve_wlb_configuration"),
     "HA_NOT_ENABLED": ("pool.disable_ha",),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import uuid as uuids
 
 from lab import membership, sessions
-from lab.errors import Failure
+from lab.database import Record
+from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call
 
@@ -23,7 +24,7 @@ async def login_with_password(call: Call, user: str, password: str, version: str
 @implements("session.slave_local_login_with_password")
 async def slave_local_login_with_password(call: Call, user: str, password: str) -> str:
     """A session that only the host that was asked knows; for hosts that have lost their coordinator."""
-    await sessions.authenticate(call.world, user, password)
+    await sessions.authenticate(call.world, user, password, people=False)
     session = f"OpaqueRef:{uuids.uuid4()}"
     call.world.local_sessions[session] = call.host
     return session
@@ -35,26 +36,51 @@ def slave_login(call: Call, host: str, secret: str) -> str:
     raise Failure("SESSION_AUTHENTICATION_FAILED", host, "Pool credentials invalid")
 
 
-@implements("session.logout", "session.local_logout")
+@implements("session.slave_local_login")
+def slave_local_login(call: Call, secret: str) -> str:
+    raise Failure("SESSION_AUTHENTICATION_FAILED", "Pool credentials invalid")
+
+
+@implements("session.create_from_db_file")
+def create_from_db_file(call: Call, file: str) -> str:
+    """The lab's hosts have no files that a client could name."""
+    raise internal(f'Sys_error("{file}: No such file or directory")')
+
+
+@implements("session.logout")
 def logout(call: Call) -> None:
-    call.world.local_sessions.pop(call.session, None)
+    local_logout(call)
     sessions.close_session(call.world, call.session)
+
+
+@implements("session.local_logout")
+def local_logout(call: Call) -> None:
+    """Ends a local session; others are not its business."""
+    call.world.local_sessions.pop(call.session, None)
 
 
 @implements("session.get_all_subject_identifiers")
 def get_all_subject_identifiers(call: Call) -> list[str]:
-    return []
+    identifiers = {str(record["auth_user_sid"]) for record in _of_people(call)}
+    return sorted(identifiers)
 
 
 @implements("session.logout_subject_identifier")
 def logout_subject_identifier(call: Call, identifier: str) -> None:
-    for record in call.db.where("session", auth_user_sid=identifier):
-        if identifier:
+    """End all sessions of a person but the caller's own."""
+    for record in _of_people(call):
+        if record["auth_user_sid"] == identifier:
             sessions.close_session(call.world, record.ref)
+
+
+def _of_people(call: Call) -> list[Record]:
+    """The sessions of other people than root, without the caller's own."""
+    found = call.db.where("session", is_local_superuser=False, pool=False)
+    return [record for record in found if record.ref != call.session]
 
 
 @implements("session.change_password")
 def change_password(call: Call, old: str, new: str) -> None:
     if old != call.world.settings.password:
-        raise Failure("SESSION_AUTHENTICATION_FAILED", "root", "Authentication failure")
+        raise Failure("SESSION_AUTHENTICATION_FAILED", sessions.ROOT, sessions.WRONG_PASSWORD)
     call.world.settings.password = new

@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""task: made, changed, cancelled and destroyed by clients."""
+"""task: made, changed, cancelled and destroyed by clients; everyone their own, operators of the pool any."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from lab import generated, tasks
-from lab.registry import implements
+from lab.registry import Handler, implements
 from lab.world import Call
 
 
@@ -18,53 +20,50 @@ def create(call: Call, label: str, description: str) -> str:
 
 @implements("task.destroy")
 def destroy(call: Call, task: str) -> None:
-    if call.db.get("task", task)["status"] == "pending" and task != call.task:
-        call.world.doomed_tasks.add(task)
-        return
-    tasks.forget_in_session(call.world, task)
-    call.db.delete("task", task)
+    """A pending task is only marked. Raises MAP_DUPLICATE_KEY when it is already."""
+    tasks.require_own(call, task)
+    if call.db.get("task", task)["status"] == "pending":
+        generated.add_key(call, "task", task, "current_operations", tasks.DOOM, "destroy")
+    else:
+        tasks.remove(call.world, task)
 
 
 @implements("task.cancel")
 def cancel(call: Call, task: str) -> None:
-    """Only asks: a task that looks ends itself as cancelled, others go on."""
-    if call.db.get("task", task)["status"] == "pending":
-        call.db.put("task", task, "current_operations", call.task, "cancel")
+    """Only asks, even a task that has ended: one that looks ends itself as cancelled, others go on."""
+    tasks.require_own(call, task)
+    call.db.set("task", task, current_operations={call.task: "cancel"})
+    for subtask in call.db.get("task", task)["subtasks"]:
+        cancel(call, subtask)
 
 
 @implements("task.set_status")
 def set_status(call: Call, task: str, status: str) -> None:
-    if status in tasks.FINISHED and call.db.get("task", task)["status"] not in tasks.FINISHED:
-        tasks.finish(call.world, task, status)
-        return
+    tasks.require_own(call, task)
     call.db.set("task", task, status=status)
+    if status in tasks.FINISHED:
+        tasks.remove_if_doomed(call.world, task)
 
 
-@implements("task.set_progress")
-def set_progress(call: Call, task: str, fraction: float) -> None:
-    call.db.set("task", task, progress=fraction)
+def _setter(name: str) -> Handler:
+    def set_value(call: Call, task: str, value: Any) -> None:
+        tasks.require_own(call, task)
+        call.db.set("task", task, **{name: value})
+
+    return set_value
 
 
-@implements("task.set_result")
-def set_result(call: Call, task: str, text: str) -> None:
-    call.db.set("task", task, result=text)
-
-
-@implements("task.set_error_info")
-def set_error_info(call: Call, task: str, description: list[str]) -> None:
-    call.db.set("task", task, error_info=description)
-
-
-@implements("task.set_other_config")
-def set_other_config(call: Call, task: str, value: dict[str, str]) -> None:
-    call.db.set("task", task, other_config=value)
+for _name in ("progress", "result", "error_info", "other_config"):
+    implements(f"task.set_{_name}")(_setter(_name))
 
 
 @implements("task.add_to_other_config")
 def add_to_other_config(call: Call, task: str, key: str, value: str) -> None:
+    tasks.require_own(call, task)
     generated.add_key(call, "task", task, "other_config", key, value)
 
 
 @implements("task.remove_from_other_config")
 def remove_from_other_config(call: Call, task: str, key: str) -> None:
+    tasks.require_own(call, task)
     call.db.drop("task", task, "other_config", key)
