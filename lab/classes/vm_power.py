@@ -178,7 +178,8 @@ async def start(call: Call, vm: str, start_paused: bool, force: bool) -> None:
 
 @implements("VM.start_on")
 async def start_on(call: Call, vm: str, host: str, start_paused: bool, force: bool) -> None:
-    call.db.get("host", host)
+    if "evacuate" in call.db.get("host", host)["current_operations"].values():
+        raise Failure("HOST_EVACUATE_IN_PROGRESS", host)
     async with machines.hold(call, vm, "start_on"):
         failure = placement.refusal(call.world, vm, host)
         if failure:
