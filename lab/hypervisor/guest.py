@@ -172,14 +172,13 @@ class Guest:
     # What it tells.
 
     async def _follow_end(self, callbacks: Callbacks) -> None:
-        ended = asyncio.create_task(self._process.gone.wait())
-        while not ended.done():
-            event = asyncio.create_task(self._machine.events.get())
-            await asyncio.wait({ended, event}, return_when=asyncio.FIRST_COMPLETED)
-            if event.done():
-                self._take_event(event.result())
-            event.cancel()
-        await self._machine.ended.wait()
+        events = asyncio.create_task(self._follow_events())
+        try:
+            await self._process.gone.wait()
+            await self._machine.ended.wait()
+        finally:
+            events.cancel()
+            await asyncio.gather(events, return_exceptions=True)
         while not self._machine.events.empty():
             self._take_event(self._machine.events.get_nowait())
         for task in self._tasks:
@@ -191,6 +190,10 @@ class Guest:
         self.ended.set()
         if not self.end_expected:
             await callbacks.domain_exited(self.domain.vm_uuid, self._reason)
+
+    async def _follow_events(self) -> None:
+        while True:
+            self._take_event(await self._machine.events.get())
 
     def _take_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "SHUTDOWN":

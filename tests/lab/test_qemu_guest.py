@@ -2,17 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One real guest through all of its life: start, address, SSH, snapshot, another server, reboot, power button."""
+"""Two real guests through all of their lives, from their first start to the power button."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -30,6 +31,7 @@ pytestmark = [
 ]
 CACHE = Path(os.environ.get("LAB_IMAGE_CACHE", "") or Path(__file__).parents[2] / ".cache/images")
 VM = "6f0c8c4e-57f5-4a3e-8d63-0d8d5a4b2a11"
+OTHER_VM = "6f0c8c4e-57f5-4a3e-8d63-0d8d5a4b2a12"
 #: Seconds for anything that a guest does, on a slow and busy machine.
 PATIENCE = 300.0
 
@@ -110,101 +112,231 @@ async def content(path: Path) -> AsyncIterator[Extent]:
 
 
 async def prepare(image: Path, directory: Path) -> Qcow2Disks:
+    """A disk for each guest and some beside it; both start from the same data."""
     disks = Qcow2Disks(directory)
-    await disks.create("root", image.stat().st_size)
-    await disks.write("root", content(image))
-    await disks.create("master", 64 << 20)
+    await disks.create("image", image.stat().st_size)
+    await disks.write("image", content(image))
+    await disks.snapshot("image", "debian", "root")
+    await disks.clone("debian", "root of the other")
+    for name in ("master", "master of the other", "more"):
+        await disks.create(name, 64 << 20)
     return disks
 
 
-def describe(firmware: Literal["bios", "uefi"]) -> Domain:
+def describe(vm_uuid: str, name: str, firmware: Literal["bios", "uefi"], disks: str, last: int) -> Domain:
     return Domain(
-        vm_uuid=VM,
-        name="a guest, with a comma",
+        vm_uuid=vm_uuid,
+        name=name,
         memory=512 << 20,
         vcpus=1,
         firmware=firmware,
         boot_order="cd",
         # The read-only disk comes first: firmware must not see it.
         disks=[
-            DomainDisk(0, "master", "RO", "Disk"),
-            DomainDisk(1, "root", "RW", "Disk"),
+            DomainDisk(0, f"master{disks}", "RO", "Disk"),
+            DomainDisk(1, f"root{disks}", "RW", "Disk"),
             DomainDisk(3, None, "RO", "CD"),
         ],
-        nics=[DomainNic(0, "52:54:00:12:34:56", "net")],
+        nics=[
+            DomainNic(0, f"52:54:00:12:34:{last}", "management"),
+            DomainNic(1, f"52:54:00:12:35:{last}", "inside", to_host=False),
+        ],
         xenstore_data={"vm-data/greeting": "hello, guest"},
     )
 
 
-def test_a_guest_lives(image: Path, key: Path, tmp_path: Path) -> None:
-    asyncio.run(life(image, key, tmp_path))
+FIRST = describe(VM, "a guest, with a comma", "bios", "", 56)
+OTHER = describe(OTHER_VM, "the other", "uefi", " of the other", 57)
 
 
-async def life(image: Path, key: Path, tmp_path: Path) -> None:
-    world, disks, domain = World(), await prepare(image, tmp_path / "disks"), describe("bios")
-    hypervisor = QemuHypervisor(tmp_path, disks)
-    assert await hypervisor.attach(world.callbacks()) == set()
-    try:
-        await hypervisor.start(domain)
-        await first_life(hypervisor, domain, world, disks, Shell(key, hypervisor.ssh_port))
-        await hypervisor.close(destroy=False)
-        hypervisor = QemuHypervisor(tmp_path, disks)
-        assert await hypervisor.attach(world.callbacks()) == {VM}
-        await second_life(hypervisor, domain, world, disks, Shell(key, hypervisor.ssh_port))
-    finally:
-        await hypervisor.close(destroy=True)
+class Stage:
+    """Two guests of one hypervisor; the tests go on where the one before left them. They run in the file's order."""
+
+    def __init__(self, image: Path, key: Path, directory: Path) -> None:
+        self._image, self._key, self._directory = image, key, directory
+        self._loop = asyncio.new_event_loop()
+        self.told = {VM: World(), OTHER_VM: World()}
+        self.run(self._begin())
+
+    def run(self, step: Coroutine[Any, Any, None]) -> None:
+        """Let a test do something. Between two tests the hypervisor hears nothing."""
+        self._loop.run_until_complete(step)
+
+    async def _begin(self) -> None:
+        self.disks = await prepare(self._image, self._directory / "disks")
+        assert await self.open() == set()
+        # Both boot at the same time: a machine that emulates has rarely something better to do.
+        await asyncio.gather(self.hypervisor.start(FIRST), self.hypervisor.start(OTHER))
+
+    async def open(self) -> set[str]:
+        """Connect as a server does that has just started."""
+        self.hypervisor = QemuHypervisor(self._directory, self.disks)
+        return await self.hypervisor.attach(
+            Callbacks(
+                domain_exited=lambda vm, reason: self.told[vm].callbacks().domain_exited(vm, reason),
+                guest_reported=lambda vm, report: self.told[vm].callbacks().guest_reported(vm, report),
+                xenstore_written=lambda vm, key, value: self.told[vm].callbacks().xenstore_written(vm, key, value),
+            )
+        )
+
+    async def shell(self, command: str, vm: str = VM) -> str:
+        """What a command prints in a guest that has told its address."""
+        return await Shell(self._key, self.hypervisor.ssh_port)(await self.told[vm].address(), command)
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self.hypervisor.close(destroy=True))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
 
-async def first_life(hypervisor: QemuHypervisor, domain: Domain, world: World, disks: Qcow2Disks, shell: Shell) -> None:
-    """What a guest sees, what it tells, and that a snapshot taken beneath it divides its disk."""
-    with pytest.raises(HypervisorError, match=f"VM a guest, with a comma .{VM}. runs already"):
-        await hypervisor.start(domain)
-    address = await world.address()
-    assert world.reports[-1].os_version["distro"] == "debian"
-    greeting = "/sys/firmware/qemu_fw_cfg/by_name/opt/xenstore/vm-data/greeting/raw"
-    assert await shell(address, f"modprobe qemu_fw_cfg; cat {greeting}") == "hello, guest"
-    assert await shell(address, "cat /sys/block/vd?/ro") == "1\n0\n"
-    await shell(address, "! dd if=/dev/urandom of=/dev/vda count=1 oflag=direct")
-    await shell(address, "echo vm-data/report=state=ok > /dev/virtio-ports/xenstore")
-    await world.until(lambda: world.written == [("vm-data/report", "state=ok")])
-    await disks.snapshot("root", "base", "past")
-    await shell(address, "echo kept > /root/after; sync")
-    assert await disks.allocated("root") > 0
-    assert await disks.allocated("past") == 0
-    assert "login:" in Path(hypervisor.console(VM)).read_text(errors="replace")
+@pytest.fixture(scope="module")
+def stage(image: Path, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    stage = Stage(image, key, tmp_path_factory.mktemp("lab"))
+    yield stage
+    stage.close()
 
 
-async def second_life(
-    hypervisor: QemuHypervisor, domain: Domain, world: World, disks: Qcow2Disks, shell: Shell
-) -> None:
-    """A guest that an earlier server started: it is reached, reboots, and obeys the power button."""
-    address = hypervisor.address(VM)
-    assert await shell(address, "cat /root/after; systemctl reboot --no-block") == "kept\n"
-    await world.until(lambda: world.exits == ["rebooted"])
-    assert await hypervisor.running() == set()
-    world.reports.clear()
-    await hypervisor.start(domain)
-    assert await world.address() == address
-    assert await shell(address, "cat /root/after") == "kept\n"
-    assert await hypervisor.shutdown(VM, PATIENCE)
-    assert await hypervisor.running() == set()
-    assert world.exits == ["rebooted"]
-    assert world.written == [("vm-data/report", "state=ok")]
-    assert await disks.allocated("master") == 0
+def test_a_guest_boots_and_tells_what_it_is(stage: Stage) -> None:
+    async def step() -> None:
+        with pytest.raises(HypervisorError, match=f"VM a guest, with a comma .{VM}. runs already"):
+            await stage.hypervisor.start(FIRST)
+        greeting = "/sys/firmware/qemu_fw_cfg/by_name/opt/xenstore/vm-data/greeting/raw"
+        assert await stage.shell(f"modprobe qemu_fw_cfg; cat {greeting}") == "hello, guest"
+        assert stage.told[VM].reports[-1].os_version["distro"] == "debian"
+        await stage.shell("echo vm-data/report=state=ok > /dev/virtio-ports/xenstore")
+        await stage.told[VM].until(lambda: stage.told[VM].written == [("vm-data/report", "state=ok")])
+        assert "login:" in Path(stage.hypervisor.console(VM)).read_text(errors="replace")
+
+    stage.run(step())
 
 
 @pytest.mark.skipif(not UEFI_CODE.exists(), reason="no UEFI firmware")
-def test_uefi_firmware_boots_the_same_disk(image: Path, key: Path, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        world, disks = World(), await prepare(image, tmp_path / "disks")
-        hypervisor = QemuHypervisor(tmp_path, disks)
-        await hypervisor.attach(world.callbacks())
-        try:
-            await hypervisor.start(describe("uefi"))
-            shell = Shell(key, hypervisor.ssh_port)
-            assert await shell(await world.address(), "test -d /sys/firmware/efi && echo UEFI") == "UEFI\n"
-        finally:
-            await hypervisor.close(destroy=True)
-        assert world.exits == []
+def test_uefi_firmware_boots_the_same_disk(stage: Stage) -> None:
+    async def step() -> None:
+        assert await stage.shell("test -d /sys/firmware/efi && echo UEFI", OTHER_VM) == "UEFI\n"
 
-    asyncio.run(scenario())
+    stage.run(step())
+
+
+def test_a_read_only_disk_cannot_be_written_to(stage: Stage) -> None:
+    async def step() -> None:
+        assert await stage.shell("cat /sys/block/vd?/ro") == "1\n0\n"
+        await stage.shell("! dd if=/dev/urandom of=/dev/vda count=1 oflag=direct")
+        assert await stage.disks.allocated("master") == 0
+
+    stage.run(step())
+
+
+def test_guests_reach_each_other_on_a_network_of_their_own_and_no_others(stage: Stage) -> None:
+    async def step() -> None:
+        for vm, address in ((VM, "10.98.0.1"), (OTHER_VM, "10.98.0.2")):
+            await stage.shell(f"ip address add {address}/24 dev ens4", vm)
+        await stage.shell("ping -c 3 -w 60 -I ens4 10.98.0.2")
+        await stage.shell("ping -c 3 -w 60 -I ens4 10.98.0.1", OTHER_VM)
+        # The address that comes with every interface: a guest that heard itself would think that it is taken.
+        await stage.shell("ping -6 -c 1 -w 60 fe80::5054:ff:fe12:3557%ens4")
+        # Another network, plugged in while the guest runs: nobody hears anybody there.
+        await stage.hypervisor.plug_nic(VM, DomainNic(2, "52:54:00:12:36:56", "elsewhere", to_host=False))
+        await stage.shell("for second in $(seq 60); do ip link set ens5 up && exit; sleep 1; done; exit 1")
+        await stage.shell("! ping -6 -c 2 -w 5 fe80::5054:ff:fe12:3557%ens5")
+        await stage.hypervisor.unplug_nic(VM, 2, timeout=PATIENCE)
+        await stage.shell("! ip link show dev ens5")
+
+    stage.run(step())
+
+
+def test_a_snapshot_beneath_a_running_guest_divides_its_disk(stage: Stage) -> None:
+    async def step() -> None:
+        await stage.disks.snapshot("root", "base", "past")
+        await stage.shell("echo kept > /root/after; sync")
+        assert await stage.disks.allocated("root") > 0
+        assert await stage.disks.allocated("past") == 0
+
+    stage.run(step())
+
+
+def test_a_disk_is_plugged_in_written_to_and_unplugged(stage: Stage) -> None:
+    async def step() -> None:
+        await stage.hypervisor.plug_disk(VM, DomainDisk(2, "more", "RW", "Disk"))
+        await stage.shell("for second in $(seq 60); do test -b /dev/vdc && exit; sleep 1; done; exit 1")
+        await stage.shell("echo written | dd of=/dev/vdc bs=512 conv=sync oflag=direct")
+        await stage.hypervisor.unplug_disk(VM, 2, timeout=PATIENCE)
+        await stage.shell("! test -e /dev/vdc")
+        assert (await anext(stage.disks.read("more"))).startswith(b"written\n")
+        # Nobody holds it: another guest may have it.
+        await stage.hypervisor.plug_disk(OTHER_VM, DomainDisk(2, "more", "RW", "Disk"))
+
+    stage.run(step())
+
+
+def test_a_disk_moves_while_its_guest_runs(stage: Stage) -> None:
+    async def step() -> None:
+        await stage.disks.create("moved", 3 << 30)
+        await stage.hypervisor.pause(VM)
+        await stage.disks.copy("root", "moved")
+        await stage.hypervisor.move_disk(VM, 1, "moved")
+        await stage.hypervisor.unpause(VM)
+        await stage.disks.destroy("root")
+        await stage.shell(
+            "echo 3 > /proc/sys/vm/drop_caches; cat /root/after; dd if=/dev/zero of=/root/new bs=1M count=8"
+        )
+
+    stage.run(step())
+
+
+def test_a_suspended_guest_goes_on_where_it_was(stage: Stage) -> None:
+    async def step() -> None:
+        boot = await stage.shell("echo here > /run/memory; cat /proc/sys/kernel/random/boot_id")
+        await stage.disks.create("image of the memory", 1 << 30)
+        await stage.hypervisor.suspend(VM, "image of the memory")
+        assert await stage.hypervisor.running() == {OTHER_VM}
+        stage.told[VM].reports.clear()
+        await stage.hypervisor.resume(moved(FIRST), "image of the memory")
+        await stage.disks.destroy("image of the memory")
+        assert await stage.shell("cat /proc/sys/kernel/random/boot_id /run/memory") == f"{boot}here\n"
+        await stage.shell("ping -c 3 -w 60 -I ens4 10.98.0.2")
+
+    stage.run(step())
+
+
+def moved(domain: Domain) -> Domain:
+    """The domain with the disk that it has since the test above."""
+    disks = [dataclasses.replace(disk, disk="moved") if disk.position == 1 else disk for disk in domain.disks]
+    return dataclasses.replace(domain, disks=disks)
+
+
+def test_another_server_finds_the_guests_that_an_earlier_one_started(stage: Stage) -> None:
+    async def step() -> None:
+        address = await stage.told[VM].address()
+        await stage.hypervisor.close(destroy=False)
+        assert await stage.open() == {VM, OTHER_VM}
+        assert stage.hypervisor.address(VM) == address
+        assert await stage.shell("cat /root/after") == "kept\n"
+
+    stage.run(step())
+
+
+def test_a_guest_that_reboots_ends_its_domain_and_starts_anew_at_the_same_address(stage: Stage) -> None:
+    async def step() -> None:
+        told, address = stage.told[VM], await stage.told[VM].address()
+        await stage.shell("systemctl reboot --no-block")
+        await told.until(lambda: told.exits == ["rebooted"])
+        assert await stage.hypervisor.running() == {OTHER_VM}
+        told.reports.clear()
+        await stage.hypervisor.start(moved(FIRST))
+        assert await told.address() == address
+        assert await stage.shell("cat /root/after") == "kept\n"
+
+    stage.run(step())
+
+
+def test_a_guest_obeys_the_power_button(stage: Stage) -> None:
+    async def step() -> None:
+        assert await stage.hypervisor.shutdown(VM, PATIENCE)
+        assert await stage.hypervisor.running() == {OTHER_VM}
+        # Neither an end that was asked for nor what was told before is told again.
+        assert stage.told[VM].exits == ["rebooted"]
+        assert stage.told[VM].written == [("vm-data/report", "state=ok")]
+        assert stage.told[OTHER_VM].exits == []
+
+    stage.run(step())
