@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import time
 import uuid as uuids
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ class World:
     pace: Pace = field(default_factory=Pace)
     #: repository -> bytes in it that are not of disks: other files that fill it (negative: a larger one)
     foreign_bytes: dict[str, int] = field(default_factory=dict)
+    #: host -> migrations with storage that it sends now
+    storage_migrations: Counter[str] = field(default_factory=Counter)
     #: VMs whose guest does not boot
     unbootable: set[str] = field(default_factory=set)
 

@@ -337,14 +337,6 @@ def data_destroy(call: Call, vdi: str) -> None:
     raise Failure("VDI_NO_CBT_METADATA", vdi)
 
 
-@implements("VDI.pool_migrate")
-def pool_migrate(call: Call, vdi: str, sr: str, options: dict[str, str]) -> str:
-    record = call.db.find("VDI", vdi)
-    if record is None or not record["VBDs"]:
-        raise Failure("VDI_NEEDS_VM_FOR_MIGRATE", vdi)
-    raise Failure("NOT_IMPLEMENTED", "VDI.pool_migrate")
-
-
 @implements("VDI.get_nbd_info")
 def get_nbd_info(call: Call, vdi: str) -> list[dict[str, str]]:
     """No network of the lab serves NBD."""

@@ -77,10 +77,10 @@ class Client:
             assert time.monotonic() < end, f"still {found!r} after {seconds} s"
             token = getattr(self.xapi.event, "from")(["*"], token, 1.0)["token"]
 
-    def error(self, call: Any, *arguments: Any) -> list[str]:
+    def error(self, call: Any, *arguments: Any, **more: Any) -> list[str]:
         """The description of the error that a call answers; a test fails when there is none."""
         with pytest.raises(XenAPI.Failure) as failure:
-            call(*arguments)
+            call(*arguments, **more)
         details: list[str] = failure.value.details
         return details
 
