@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import subprocess
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
@@ -121,16 +121,18 @@ def test_a_process_is_found_by_its_file_only_while_it_is_that_process(tmp_path: 
 
     async def scenario() -> None:
         assert Process.find(file, "x") is None
-        with subprocess.Popen(["sleep", "1000"]) as sleeper:
+        # What says a word of its own has its command line for certain.
+        with Popen(["sh", "-c", "echo; read line", "a word"], stdin=PIPE, stdout=PIPE) as sleeper:
+            assert sleeper.stdout is not None and sleeper.stdout.readline() == b"\n"
             file.write_text(f"{sleeper.pid}\n")
             assert Process.find(file, "another word") is None
-            found = Process.find(file, "1000")
+            found = Process.find(file, "a word")
             assert found is not None and not found.gone.is_set()
             found.kill()
             await asyncio.wait_for(found.gone.wait(), 10)
             # It is a zombie still: nobody has waited for it.
-            assert Process.find(file, "1000") is None
-        assert Process.find(file, "1000") is None
+            assert Process.find(file, "a word") is None
+        assert Process.find(file, "a word") is None
 
     asyncio.run(scenario())
 
