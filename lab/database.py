@@ -126,6 +126,10 @@ class Database:
         for name, other_cls, other_name in self._relations[cls]:
             if name in changes:
                 self._join(record, name, other_cls, other_name, record.fields[name], changes[name])
+        if "uuid" in changes:
+            by_uuid = self.tables[cls].by_uuid
+            by_uuid.pop(record.fields["uuid"], None)
+            by_uuid[changes["uuid"]] = ref
         for name, value in changes.items():
             record.fields[name] = copied(value)
         self._touch(record)

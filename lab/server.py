@@ -20,6 +20,7 @@ from lab import membership, transfers
 from lab.control import Control, Drop
 from lab.dispatch import ASYNC, Dispatcher
 from lab.errors import Failure
+from lab.transfers.request import Handler
 from lab.values import Typed
 from lab.wire import Malformed, jsonrpc, xmlrpc
 from lab.world import World
@@ -79,8 +80,9 @@ class Server:
         application.on_response_prepare.append(_without_name)
         self.control.add_routes(application)
         # XAPI looks at the beginning of a path only
-        application.router.add_put("/import_raw_vdi{rest:.*}", self._import)
-        application.router.add_get("/export_raw_vdi{rest:.*}", self._export)
+        for (verb, path), handler in transfers.HANDLERS.items():
+            answer = functools.partial(self._transfer, f"{verb} {path}", handler)
+            application.router.add_route(verb, path + "{rest:.*}", answer)
         application.router.add_get("/lab/guests", self._guests)
         application.router.add_get("/", self._welcome)
         application.router.add_post("/jsonrpc", self._jsonrpc)
@@ -101,14 +103,8 @@ class Server:
     async def _not_found(self, request: web.Request) -> web.Response:
         return page(404, "Not found")
 
-    async def _import(self, request: web.Request) -> web.StreamResponse:
-        return await self._transfer(request, transfers.import_raw_vdi)
-
-    async def _export(self, request: web.Request) -> web.StreamResponse:
-        return await self._transfer(request, transfers.export_raw_vdi)
-
-    async def _transfer(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        name = f"{request.method} {request.path}"
+    async def _transfer(self, name: str, handler: Handler, request: web.Request) -> web.StreamResponse:
+        """Log and make a transfer; name is its verb and path."""
         asked = self._asked(request)
         request["host"] = asked.host
         originator = _originator(asked.world, request.query.get("session_id"))
@@ -117,10 +113,10 @@ class Server:
         try:
             faults = self.control.faults.strike(name)
             await self.control.faults.suffer(faults)
-            response: web.StreamResponse = await handler(asked.world, request)
-        except transfers.Unauthorised:
-            entry.outcome = "unauthorised"
-            return page(401, "Unauthorised", {"www-authenticate": 'Basic realm="XenSource"'})
+            response = await handler(asked.world, request)
+            entry.outcome = "ok" if response.status < 400 else str(response.status)
+            if any(fault.drop == "after" for fault in faults):
+                raise Drop
         except Failure as failure:
             entry.outcome = failure.code
             return page(500, failure.code)
@@ -129,7 +125,6 @@ class Server:
             return _cut(request)
         finally:
             entry.seconds = time.monotonic() - started
-        entry.outcome = "ok"
         return response
 
     async def _xmlrpc(self, request: web.Request) -> web.StreamResponse:

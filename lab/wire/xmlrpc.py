@@ -31,6 +31,14 @@ def parse_call(body: bytes) -> tuple[str, list[Any]]:
     return name, [_value(value) for value in root.iterfind("params/param/value")]
 
 
+def parse_value(body: bytes) -> Any:
+    """What a <value> element that stands alone holds. Raises Malformed."""
+    try:
+        return _value(ElementTree.fromstring(body))
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise Malformed(str(error)) from None
+
+
 def _value(node: ElementTree.Element) -> Any:
     if not len(node):
         return node.text or ""

@@ -66,6 +66,11 @@ class Lab:
         found: dict[str, float] = self._control("PUT", "pace", seconds)
         return found
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """Who is logged in: originator, user, time of the last call."""
+        found: list[dict[str, Any]] = self._control("GET", "sessions")
+        return found
+
     def expire_sessions(self, originator: str = "") -> int:
         """End all sessions, or those of one originator; how many those were."""
         query = f"?{urllib.parse.urlencode({'originator': originator})}" if originator else ""
