@@ -48,7 +48,7 @@ def _format(transfer: Transfer) -> str:
 # ---- import
 
 
-@handler("VDI.import", "Importing raw VDI")
+@handler("put_import_raw_vdi", "VDI.import", "Importing raw VDI")
 async def import_raw_vdi(transfer: Transfer) -> web.StreamResponse:
     """The answer begins before the disk is attached and the body read."""
     vdi = _disk(transfer)
@@ -117,7 +117,7 @@ async def receive(transfer: Transfer, record: Record, extents: AsyncIterator[Ext
 # ---- export
 
 
-@handler("VDI.export_raw", "Exporting raw VDI")
+@handler("get_export_raw_vdi", "VDI.export_raw", "Exporting raw VDI")
 async def export_raw_vdi(transfer: Transfer) -> web.StreamResponse:
     """Raw and tar go out as they are read; of a VHD all written blocks are found first."""
     vdi = _disk(transfer)

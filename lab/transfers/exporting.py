@@ -35,7 +35,7 @@ def _machine(transfer: Transfer) -> str:
         raise Outside(failure) from failure
 
 
-@handler("VM.export", "VM.export")
+@handler("get_export", "VM.export", "VM.export")
 async def export(transfer: Transfer) -> web.StreamResponse:
     """A VM that does not run, with its disks; the VM is held meanwhile."""
     vm = _machine(transfer)
@@ -91,7 +91,7 @@ async def _archive(transfer: Transfer, ova: bytes, disks: list[tuple[str, str]])
     yield xva.END
 
 
-@handler("VM.export_metadata", "VM.export_metadata")
+@handler("get_export_metadata", "VM.export_metadata", "VM.export_metadata")
 async def export_metadata(transfer: Transfer) -> web.StreamResponse:
     """One VM with its snapshots, or all VMs; any power state will do."""
     query = transfer.request.query

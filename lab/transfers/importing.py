@@ -25,7 +25,7 @@ from lab.wire import Malformed
 VMS = Type("set", item=Type("ref", "VM"))
 
 
-@handler("VM.import", "VM.import")
+@handler("put_import", "VM.import", "VM.import")
 async def import_(transfer: Transfer) -> web.StreamResponse:
     """The answer begins before anything is read; the task's result is the set of the new VMs."""
     sr = _repository(transfer)
@@ -56,7 +56,7 @@ def _repository(transfer: Transfer) -> str:
         raise Outside(failure) from failure
 
 
-@handler("VM.import_metadata", "VM.metadata_import")
+@handler("put_import_metadata", "VM.import_metadata", "VM.metadata_import")
 async def import_metadata(transfer: Transfer) -> web.StreamResponse:
     """VMs whose disks are there already."""
     options = Options(

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from lab import sessions, tasks
+from lab import rbac, sessions, tasks
 from lab.errors import Failure
 from lab.transfers import answers
 from lab.transfers.body import Body
@@ -33,6 +33,10 @@ Handler = Callable[[World, web.Request], Awaitable[web.StreamResponse]]
 
 class Unauthorised(Exception):
     """No valid session and no right password came with the request."""
+
+
+class Forbidden(Exception):
+    """The client may not do that."""
 
 
 class Refused(Exception):
@@ -133,8 +137,11 @@ async def authenticate(world: World, request: web.Request) -> tuple[str, bool]:
         raise Unauthorised from error
 
 
-def handler(realm: str, label: str) -> Callable[[Work], Handler]:
-    """Make a handler of what is to be done once the client is known; label names the task."""
+def handler(action: str, realm: str, label: str) -> Callable[[Work], Handler]:
+    """Make a handler of what is to be done once the client is known and may do it.
+
+    action is the permission's name, label the task's.
+    """
 
     def decorate(work: Work) -> Handler:
         async def handle(world: World, request: web.Request) -> web.StreamResponse:
@@ -143,7 +150,10 @@ def handler(realm: str, label: str) -> Callable[[Work], Handler]:
             except Unauthorised:
                 return answers.unauthorised(realm)
             try:
+                _require_permission(world, request, session, action)
                 return await _run(world, request, session, label, work)
+            except Forbidden:
+                return answers.page(403)
             finally:
                 if temporary:
                     sessions.close_session(world, session)
@@ -152,6 +162,15 @@ def handler(realm: str, label: str) -> Callable[[Work], Handler]:
         return handle
 
     return decorate
+
+
+def _require_permission(world: World, request: web.Request, session: str, action: str) -> None:
+    """Raises Forbidden; the client's task ends then."""
+    try:
+        rbac.check_http(world, session, action)
+    except Failure as failure:
+        tasks.fail(world, lookup(request, "task_id"), failure)
+        raise Forbidden from failure
 
 
 async def _run(world: World, request: web.Request, session: str, label: str, work: Work) -> web.StreamResponse:
@@ -174,8 +193,7 @@ async def _run(world: World, request: web.Request, session: str, label: str, wor
         return _failed(transfer, Failure("CLIENT_ERROR", str(error)))
     finally:
         if own and world.database.exists("task", task):
-            tasks.forget_in_session(world, task)
-            world.database.delete("task", task)
+            tasks.remove(world, task)
 
 
 def _failed(transfer: Transfer, failure: Failure) -> web.StreamResponse:

@@ -134,6 +134,18 @@ def test_a_session_that_has_ended_is_not_known(client: Client) -> None:
     assert answer.status == 401
 
 
+def test_who_may_not_gets_403_and_the_task_ends(client: Client, lab: Lab) -> None:
+    operator = connect(lab.url, user="vm-operator")
+    answer, task = ask(operator, "PUT", "/import_raw_vdi", b"x", vdi=client.disk())
+    assert answer.status == 403
+    assert (task["status"], task["error_info"][:2]) == (
+        "failure",
+        ["RBAC_PERMISSION_DENIED", "http/put_import_raw_vdi"],
+    )
+    admin = connect(lab.url, user="vm-admin")
+    assert ask(admin, "PUT", "/import_raw_vdi", b"x", vdi=client.disk())[1]["status"] == "success"
+
+
 # ---- what is refused before anything is read
 
 
