@@ -94,6 +94,11 @@ class Class:
     #: whether event.from tells of its objects
     has_events: bool = True
 
+    @property
+    def in_database(self) -> bool:
+        """Whether XAPI's database has its objects; a few classes only bundle calls, or have a place of their own."""
+        return any(message.kind == "object-get_record" for message in self.messages.values())
+
 
 class Schema:
     """All of the data model; `relations` maps the single or set end (class, field) to its other end."""

@@ -22,6 +22,7 @@ from lab.schema import Schema
 from lab.values import NULL
 
 if TYPE_CHECKING:
+    from lab.event_queue import Queue
     from lab.hypervisor import Hypervisor
     from lab.storage import Disks
 
@@ -66,6 +67,8 @@ class World:
     scheduled: dict[str, None] = field(default_factory=dict)
     #: sessions that are good for one host only, and not in the database
     local_sessions: dict[str, str] = field(default_factory=dict)
+    #: what sessions that registered for events have not read yet
+    event_queue: Queue | None = None
     #: background work that must end before the server does
     work: set[asyncio.Task[None]] = field(default_factory=set)
     #: class -> what its objects allow now; filled by the classes package

@@ -99,6 +99,8 @@ def dump_value(kind: Type, value: Any) -> str:
         return f"<value>{escape(value)}</value>"
     if kind.kind == "int":
         return f"<value>{value}</value>"
+    if kind.kind == "int32":
+        return f"<value><i4>{value}</i4></value>"
     if kind.kind == "bool":
         return f"<value><boolean>{int(value)}</boolean></value>"
     if kind.kind == "float":

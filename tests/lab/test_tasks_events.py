@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import xmlrpc.client
 from typing import Any
 
 from .conftest import Client, connect
@@ -111,3 +112,153 @@ def test_relations_change_at_both_ends(client: Client) -> None:
         for event in events(client, [f"vm/{vm}", f"vdi/{disk}"], token)["events"]
     }
     assert found == {"vm": [vbd], "vdi": [vbd]}
+
+
+# ---- tasks of clients
+
+
+def test_pending_task_is_destroyed_when_it_ends(client: Client) -> None:
+    task = client.xapi.task.create("a", "b")
+    client.xapi.task.destroy(task)
+    assert client.xapi.task.get_current_operations(task) == {"task": "destroy"}
+    assert client.error(client.xapi.task.destroy, task) == [
+        "MAP_DUPLICATE_KEY", "task", "current_operations", task, "task",
+    ]  # fmt: skip
+    client.xapi.task.set_status(task, "success")
+    assert client.error(client.xapi.task.get_status, task) == ["HANDLE_INVALID", "task", task]
+
+
+def test_client_fills_its_task_in_by_hand(client: Client) -> None:
+    task = client.xapi.task.create("label", "description")
+    client.xapi.task.set_progress(task, 0.25)
+    client.xapi.task.set_result(task, "<value>x</value>")
+    client.xapi.task.set_error_info(task, ["A", "b"])
+    client.xapi.task.set_status(task, "failure")
+    record = client.xapi.task.get_record(task)
+    assert (record["progress"], record["result"], record["error_info"], record["status"]) == (
+        0.25, "<value>x</value>", ["A", "b"], "failure",
+    )  # fmt: skip
+    assert str(record["finished"]) == "19700101T00:00:00Z"
+    assert task in client.xapi.session.get_tasks(client.session.handle)
+    client.xapi.task.destroy(task)
+    assert task not in client.xapi.session.get_tasks(client.session.handle)
+
+
+def test_cancel_only_asks(client: Client) -> None:
+    task = client.xapi.task.create("label", "")
+    client.xapi.task.cancel(task)
+    assert list(client.xapi.task.get_current_operations(task).values()) == ["cancel"]
+    assert client.xapi.task.get_status(task) == "pending"
+    assert client.xapi.task.get_allowed_operations(task) == []
+
+
+# ---- event.from, further
+
+
+def test_counts_are_of_all_classes(client: Client) -> None:
+    counts = events(client, ["pool"], "", 0.0)["valid_ref_counts"]
+    assert int(counts["vm"]) == len(client.xapi.VM.get_all())
+    assert int(counts["session"]) >= 1
+    assert "message" not in counts and "event" not in counts
+
+
+def test_changes_of_sessions_and_secrets_are_told_nobody(client: Client) -> None:
+    secret = client.xapi.secret.create({"value": "x", "other_config": {}})
+    found = events(client, ["session", "secret", "user"], "", 0.1)
+    assert found["events"] == []
+    client.xapi.secret.destroy(secret)
+
+
+def test_additions_come_before_changes_and_those_before_deletions(client: Client) -> None:
+    gone, changed = client.vm(), client.vm()
+    token = events(client, ["*"], "", 0.0)["token"]
+    client.xapi.VM.destroy(gone)
+    client.xapi.VM.set_name_label(changed, "changed")
+    client.xapi.network.create({"name_label": "new", "name_description": "", "MTU": "1500", "other_config": {}})
+    order = [event["operation"] for event in events(client, ["*"], token)["events"]]
+    assert order == sorted(order, key=("add", "mod", "del").index)
+    assert {"add", "mod", "del"} == set(order)
+
+
+def test_messages_have_a_count_of_their_own_in_the_token(client: Client) -> None:
+    before = events(client, ["message"], "", 0.0)["token"]
+    uuid = client.xapi.pool.get_uuid(client.pool)
+    message = client.xapi.message.create("NAME", "1", "Pool", uuid, "body")
+    batch = events(client, ["message"], before)
+    [event] = batch["events"]
+    assert (event["class"], event["operation"], event["ref"], event["id"]) == ("message", "add", message, "0")
+    assert event["snapshot"]["body"] == "body"
+    assert batch["token"].split(",")[1] > before.split(",")[1]
+    client.xapi.message.destroy(message)
+    [event] = events(client, ["message"], batch["token"])["events"]
+    assert (event["operation"], event["ref"]) == ("del", message)
+
+
+def test_injected_event_is_after_its_token(client: Client) -> None:
+    token = client.xapi.event.inject("VM", client.vm())
+    found = events(client, ["VM"], token)
+    assert found["token"] > token
+    assert len(found["events"]) == 1
+    assert client.error(client.xapi.event.inject, "vm", client.vm())[0] == "HANDLE_INVALID"
+
+
+def test_logout_ends_waiting(client: Client) -> None:
+    """Without the SDK, which would log in again by itself."""
+    session = connect(client.url, client.context).session.handle
+    answers: list[Any] = []
+
+    def ask() -> None:
+        with xmlrpc.client.ServerProxy(client.url, context=client.context) as server:
+            answers.append(getattr(server.event, "from")(session, ["task"], token, 20.0))
+
+    with xmlrpc.client.ServerProxy(client.url, context=client.context) as server:
+        answer: Any = getattr(server.event, "from")(session, ["task"], "", 0.0)
+        token = answer["Value"]["token"]
+        waiting = threading.Thread(target=ask)
+        waiting.start()
+        server.session.logout(session)
+    waiting.join(timeout=15)
+    assert [answer["ErrorDescription"] for answer in answers] == [["SESSION_INVALID", session]]
+
+
+# ---- event.next
+
+
+def test_next_needs_a_registration(client: Client) -> None:
+    other = connect(client.url, client.context)
+    assert other.error(other.xapi.event.next)[0] == "SESSION_NOT_REGISTERED"
+
+
+def test_next_tells_every_change_in_order(client: Client) -> None:
+    other = connect(client.url, client.context)
+    other.xapi.event.register(["vm"])
+    first = int(other.xapi.event.get_current_id())
+    vm = client.vm()
+    client.xapi.VM.set_name_label(vm, "one")
+    client.xapi.VM.set_name_label(vm, "two")
+    client.xapi.VM.destroy(vm)
+    found: list[dict[str, Any]] = []
+    while not any(event["operation"] == "del" for event in found):
+        found += other.xapi.event.next()
+    mine = [event for event in found if event["ref"] == vm]
+    assert [mine[0]["operation"], mine[-1]["operation"]] == ["add", "del"]
+    names = [event["snapshot"]["name_label"] for event in mine if event["operation"] == "mod"]
+    assert list(dict.fromkeys(names)) == ["vm", "one", "two"]
+    assert [int(event["id"]) for event in found] == list(range(first, first + len(found)))
+    other.xapi.event.unregister(["vm"])
+    other.xapi.event.register(["pool"])
+    client.vm()
+    client.xapi.pool.set_name_description(client.pool, "changed")
+    assert {event["class"] for event in other.xapi.event.next()} == {"pool"}
+
+
+def test_events_beyond_the_queue_are_lost(client: Client) -> None:
+    other = connect(client.url, client.context)
+    other.xapi.event.register(["vm"])
+    vm = client.vm()
+    text = "x" * 200_000
+    for number in range(60):
+        client.xapi.VM.set_name_description(vm, f"{number}{text}")
+    assert other.error(other.xapi.event.next) == ["EVENTS_LOST"]
+    client.xapi.VM.set_name_description(vm, "")
+    assert [event["ref"] for event in other.xapi.event.next()] == [vm]
