@@ -13,7 +13,7 @@ import uuid as uuids
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.database import Database
 from lab.listeners import Listeners
@@ -69,6 +69,14 @@ class World:
     local_sessions: dict[str, str] = field(default_factory=dict)
     #: what sessions that registered for events have not read yet
     event_queue: Queue | None = None
+    #: hosts that do not answer, whether that is known in the database or not
+    down: set[str] = field(default_factory=set)
+    #: hosts that were disabled for longer than until their next start
+    kept_disabled: set[str] = field(default_factory=set)
+    #: members that take another address than the coordinator's for the coordinator's
+    misled: dict[str, str] = field(default_factory=dict)
+    #: what hosts are doing for calls; it is lost with the host
+    work_of_hosts: dict[str, set[asyncio.Task[Any]]] = field(default_factory=dict)
     #: background work that must end before the server does
     work: set[asyncio.Task[None]] = field(default_factory=set)
     #: class -> what its objects allow now; filled by the classes package

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
-from lab import generated, operations, placement
+from lab import forwarding, generated, operations, placement
 from lab.classes import vbd as disks
 from lab.classes import vm as machines
 from lab.classes import vm_memory, vm_settings
@@ -72,9 +72,12 @@ async def attached(call: Call, vm: str) -> AsyncIterator[None]:
         yield
 
 
-def worker(call: Call, vm: str, host: str) -> AbstractAsyncContextManager[None]:
-    """Have one of the host's workers for what the call holds the VM for."""
-    return call.world.pace.worker(host, call.db.get("VM", vm)["current_operations"].get(call.task, ""))
+@asynccontextmanager
+async def worker(call: Call, vm: str, host: str) -> AsyncIterator[None]:
+    """Have one of the host's workers for what the call holds the VM for. Raises what a dead host answers."""
+    name = call.db.get("VM", vm)["current_operations"].get(call.task, "")
+    async with forwarding.on_host(call, host), call.world.pace.worker(host, name):
+        yield
 
 
 @asynccontextmanager
@@ -290,13 +293,6 @@ async def unpause(call: Call, vm: str) -> None:
             await run_domain(call, vm)
         call.db.set("VM", vm, power_state="Running")
     machines.refresh(call.world, vm)
-
-
-@implements("VM.power_state_reset")
-async def power_state_reset(call: Call, vm: str) -> None:
-    record = call.db.get("VM", vm)
-    if record["power_state"] != "Halted":
-        raise Failure("DOMAIN_EXISTS", vm)
 
 
 async def domain_exited(world: World, vm_uuid: str, reason: ExitReason) -> None:

@@ -12,6 +12,9 @@
 | `/lab/sessions` | GET, DELETE (`?originator=`) | who is logged in; expire sessions |
 | `/lab/srs/<uuid>` | PUT {"free": bytes} | a repository that is as full as asked (null: as its disks make it) |
 | `/lab/vms/<uuid>` | PUT {"boot": "fails" or "works"} | a guest that does not boot |
+| `/lab/hosts` | GET | all hosts, whether they are on, and who coordinates |
+| `/lab/hosts/<uuid>/die` | POST {"seconds": s, "noticed": bool} | a host loses its power (for a while; unnoticed) |
+| `/lab/hosts/<uuid>/revive` | POST | it gets its power back |
 | `/lab/stop` | POST {"destroy": bool} | end of the lab |
 """
 

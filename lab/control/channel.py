@@ -17,6 +17,7 @@ from lab.classes import sr as repositories
 from lab.control import faults
 from lab.control.calls import CallLog
 from lab.control.faults import Faults
+from lab.control.hosts import Power
 from lab.database import Record
 from lab.errors import Failure
 from lab.world import World
@@ -33,6 +34,7 @@ class Control:
         self.pace = worlds[0].pace
         self.log = CallLog()
         self.faults = Faults()
+        self.power = Power(worlds)
         #: told to end the lab, with or without mercy for its guests
         self.on_stop: Callable[[bool], None] = lambda destroy: None
 
@@ -50,6 +52,9 @@ class Control:
             ("DELETE", "/lab/sessions"): self._delete_sessions,
             ("PUT", "/lab/srs/{uuid}"): self._put_repository,
             ("PUT", "/lab/vms/{uuid}"): self._put_machine,
+            ("GET", "/lab/hosts"): self.power.list,
+            ("POST", "/lab/hosts/{uuid}/die"): self.power.die,
+            ("POST", "/lab/hosts/{uuid}/revive"): self.power.revive,
         }
         for (verb, path), answer in routes.items():
             application.router.add_route(verb, path, _json(answer))

@@ -31,6 +31,7 @@ class Lab:
     process: subprocess.Popen[str]
     context: ssl.SSLContext | None = None  # with TLS, what trusts its certificate
     session: Any = None
+    control_url: str = ""  # where the lab's own channel is asked, when not at the url
 
     @property
     def xapi(self) -> Any:
@@ -84,10 +85,31 @@ class Lab:
         """Let the guest find nothing to boot from at its next starts, or boot again."""
         self._control("PUT", f"vms/{vm_uuid}", {"boot": "fails" if fails else "works"})
 
+    def at(self, address: str) -> str:
+        """The lab's URL at the address of another host."""
+        parts = urllib.parse.urlsplit(self.url)
+        return f"{parts.scheme}://{address}:{parts.port}"
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """All hosts: pool, uuid, name, address, coordinator, on, live."""
+        found: list[dict[str, Any]] = self._control("GET", "hosts")
+        return found
+
+    def kill_host(self, uuid: str, **how: Any) -> None:
+        """A host loses its power; with seconds=s it comes back, with noticed=False the database does not know."""
+        self._control("POST", f"hosts/{uuid}/die", how)
+
+    def revive_host(self, uuid: str) -> None:
+        """It gets its power back."""
+        self._control("POST", f"hosts/{uuid}/revive")
+
     def _control(self, verb: str, what: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self.url}/lab/{what}", data=data, method=verb, headers={"Content-Type": "application/json"}
+            f"{self.control_url or self.url}/lab/{what}",
+            data=data,
+            method=verb,
+            headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=30, context=self.context) as answer:
             text = answer.read()
