@@ -20,6 +20,7 @@ from lab import membership, transfers
 from lab.control import Control, Drop
 from lab.dispatch import ASYNC, Dispatcher
 from lab.errors import Failure
+from lab.rrd import handlers as statistics
 from lab.transfers.request import Handler
 from lab.values import Typed
 from lab.wire import Malformed, jsonrpc, xmlrpc
@@ -80,7 +81,7 @@ class Server:
         application.on_response_prepare.append(_without_name)
         self.control.add_routes(application)
         # XAPI looks at the beginning of a path only
-        for (verb, path), handler in transfers.HANDLERS.items():
+        for (verb, path), handler in (transfers.HANDLERS | statistics.HANDLERS).items():
             answer = functools.partial(self._transfer, f"{verb} {path}", handler)
             application.router.add_route(verb, path + "{rest:.*}", answer)
         application.router.add_get("/lab/guests", self._guests)

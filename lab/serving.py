@@ -18,9 +18,11 @@ from aiohttp import web
 from lab import classes, membership, schema, topology
 from lab.classes import vm_power
 from lab.database import Database
+from lab.dispatch import in_background
 from lab.hypervisor import Callbacks, GuestReport, Hypervisor
 from lab.listeners import Listeners
 from lab.pace import Pace
+from lab.rrd import recorder
 from lab.server import Server
 from lab.storage import Disks
 from lab.world import Settings, World
@@ -104,6 +106,8 @@ async def open_lab(
         else:
             await topology.furnish(world, number)
     await adopt_guests(worlds)
+    for world in worlds:
+        in_background(world, recorder.record(world))
     server = Server(worlds)
     runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=3600, shutdown_timeout=1)
     await runner.setup()

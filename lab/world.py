@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lab.database import Database
 from lab.listeners import Listeners
 from lab.pace import Pace
+from lab.rrd.archive import Archive
 from lab.schema import Schema
 from lab.values import NULL
 
@@ -87,6 +88,8 @@ class World:
     foreign_bytes: dict[str, int] = field(default_factory=dict)
     #: host -> migrations with storage that it sends now
     storage_migrations: Counter[str] = field(default_factory=Counter)
+    #: figures over time, by kind (host, vm, sr) and uuid
+    archives: dict[tuple[str, str], Archive] = field(default_factory=dict)
     #: VMs whose guest does not boot
     unbootable: set[str] = field(default_factory=set)
 

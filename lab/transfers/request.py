@@ -62,8 +62,6 @@ class Transfer:
     world: World
     request: web.Request
     call: Call
-    #: the task is the client's own, which it made before
-    client_task: bool
     body: Body
     #: the head of the answer has gone out
     begun: bool = False
@@ -137,10 +135,10 @@ async def authenticate(world: World, request: web.Request) -> tuple[str, bool]:
         raise Unauthorised from error
 
 
-def handler(action: str, realm: str, label: str) -> Callable[[Work], Handler]:
+def handler(action: str, realm: str, label: str, tasked: bool = True) -> Callable[[Work], Handler]:
     """Make a handler of what is to be done once the client is known and may do it.
 
-    action is the permission's name, label the task's.
+    action is the permission's name, label the task's; what is not tasked has one only if the client brings it.
     """
 
     def decorate(work: Work) -> Handler:
@@ -151,7 +149,7 @@ def handler(action: str, realm: str, label: str) -> Callable[[Work], Handler]:
                 return answers.unauthorised(realm)
             try:
                 _require_permission(world, request, session, action)
-                return await _run(world, request, session, label, work)
+                return await _run(world, request, session, label if tasked else "", work)
             except Forbidden:
                 return answers.page(403)
             finally:
@@ -177,9 +175,10 @@ async def _run(world: World, request: web.Request, session: str, label: str, wor
     task = lookup(request, "task_id")
     if task and not world.database.exists("task", task):
         return answers.page(500, more=_extra(Failure("HANDLE_INVALID", "task", task)))
-    own = not task
-    task = task or tasks.create(world, label, "", session, lookup(request, "subtask_of") or NULL)
-    transfer = Transfer(world, request, Call(world, label, session, task), not own, Body(request))
+    own = not task and label != ""
+    if own:
+        task = tasks.create(world, label, "", session, lookup(request, "subtask_of") or NULL)
+    transfer = Transfer(world, request, Call(world, label, session, task), Body(request))
     try:
         return await work(transfer)
     except Refused as refused:
