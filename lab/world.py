@@ -39,6 +39,8 @@ class Settings:
     agent: bool = False
     #: seconds that a refused login takes
     login_delay: float = 2.0
+    #: seconds from the moment when the base of a disk is needed no longer until it is merged or removed
+    collection_delay: float = 0.5
     #: hosts of each host pool, host pools side by side, and the address of the first host
     hosts: int = 1
     pools: int = 1
@@ -90,6 +92,12 @@ class World:
     storage_migrations: Counter[str] = field(default_factory=Counter)
     #: figures over time, by kind (host, vm, sr) and uuid
     archives: dict[tuple[str, str], Archive] = field(default_factory=dict)
+    #: repository -> held while the layers of its disks change
+    layer_locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    #: repositories that the collector is going to look at
+    uncollected: set[str] = field(default_factory=set)
+    #: uuids of the disks whose own layer is being merged with its base
+    merging: set[str] = field(default_factory=set)
     #: VMs whose guest does not boot
     unbootable: set[str] = field(default_factory=set)
 

@@ -14,6 +14,117 @@ from lab.world import World
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)
+from lab.classes import (
+    appliance,
+    auth,
+    blob,
+    event,
+    host,
+    message,
+    network,
+    pbd,
+    pool,
+    refusals,
+    role,
+    session,
+    sr,
+    sr_life,
+    subject,
+    task,
+    vbd,
+    vdi,
+    vdi_branch,
+    vdi_copy,
+    vdi_life,
+    vdi_tracking,
+    vif,
+    vm,
+    vm_clone,
+    vm_memory,
+    vm_migrate,
+    vm_power,
+    vm_settings,
+    vm_snapshot,
+    vm_template,
+)
+from lab.world import World
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
+from lab.classes import (
+    appliance,
+    auth,
+    blob,
+    event,
+    host,
+    message,
+    network,
+    pbd,
+    pool,
+    refusals,
+    role,
+    session,
+    sr,
+    sr_life,
+    subject,
+    task,
+    vbd,
+    vdi,
+    vdi_branch,
+    vdi_copy,
+    vdi_life,
+    vdi_tracking,
+    vif,
+    vm,
+    vm_clone,
+    vm_memory,
+    vm_migrate,
+    vm_power,
+    vm_settings,
+    vm_snapshot,
+    vm_template,
+)
+from lab.world import World
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
+from lab.classes import (
+    appliance,
+    blob,
+    event,
+    host,
+    message,
+    network,
+    pbd,
+    pool,
+    refusals,
+    session,
+    sr,
+    sr_life,
+    task,
+    vbd,
+    vdi,
+    vdi_branch,
+    vdi_copy,
+    vdi_life,
+    vdi_tracking,
+    vif,
+    vm,
+    vm_clone,
+    vm_memory,
+    vm_migrate,
+    vm_power,
+    vm_settings,
+    vm_snapshot,
+    vm_template,
+)
+from lab.world import World
+
+__all__ = [
+    "appliance", "auth", "blob", "event", "host", "message", "network", "pbd", "pool", "refusals", "role", "session",
+    "sr", "sr_life", "subject", "task", "vbd", "vdi", "vdi_branch", "vdi_copy", "vdi_life", "vdi_tracking", "vif",
+    "vm", "vm_clone", "vm_memory", "vm_migrate", "vm_power", "vm_settings", "vm_snapshot", "vm_template",
+]  # fmt: skip
 
 
 def install(world: World) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the lab keeps the data of virtual disks: the interface, and the file storage repositories' arithmetic.
+"""Where the lab keeps the data of virtual disks: the interface.
 
 A disk is named by its VDI's uuid. Data lives in layers: a snapshot turns a disk's data into a hidden base below
 two empty children, as XenServer's file repositories do with VHD files.
@@ -18,8 +18,16 @@ from typing import Protocol
 BLOCK_SIZE = 2 * 1024 * 1024
 
 
+#: What changed is told in pieces of this size, as in XenServer's own logs of changed blocks.
+GRAIN = 64 * 1024
+
+
 class DiskError(Exception):
     """A disk operation failed; the text says which disk and why."""
+
+
+class DiskBusy(DiskError):
+    """Somebody is using the disk in a way that does not allow the operation now."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,14 @@ class Extent:
 
     offset: int
     data: bytes
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a disk's own layer is: its virtual size, and the disk below it (empty when there is none)."""
+
+    size: int
+    parent: str = ""
 
 
 class Disks(Protocol):
@@ -72,20 +88,46 @@ class Disks(Protocol):
         """Bytes in the blocks of BLOCK_SIZE that this layer itself has touched (bases not counted)."""
         raise NotImplementedError
 
+    async def touched(self, uuid: str) -> set[int]:
+        """Numbers of the blocks of BLOCK_SIZE that this layer itself has touched (bases not counted)."""
+        raise NotImplementedError
+
+    def differences(self, uuid: str, other: str) -> AsyncIterator[Extent]:
+        """What the disk holds otherwise than another one: aligned extents of GRAIN, in order (an async generator).
+
+        Looked for in what the layers that only one of the two has have touched.
+        """
+        raise NotImplementedError
+
+    async def coalesce(self, upper: str, lower: str) -> None:
+        """Write upper's layer, a base, into lower, the base below it; whoever was above upper is above lower then.
+
+        upper is gone afterwards. No other disk has lower as base. Raises DiskBusy while a guest uses them.
+        """
+
+    async def collapse(self, leaf: str) -> None:
+        """Make one layer of a disk and the base below it, which no other disk has.
+
+        The disk keeps its name, the base is gone. Raises DiskBusy while a guest uses it, or somebody writes to it.
+        """
+
     async def existing(self) -> set[str]:
         """uuids of all disks that are there, bases included."""
         raise NotImplementedError
 
+    async def shapes(self) -> dict[str, Shape]:
+        """Size and parent of all disks that are there, by uuid."""
+        raise NotImplementedError
+
+    async def keep_note(self, uuid: str, kind: str, text: str) -> None:
+        """Keep a text beside the disks, under a uuid and the kind of note that it is (one word)."""
+
+    async def drop_note(self, uuid: str, kind: str) -> None:
+        """Remove a note; a missing one: no error."""
+
+    async def notes(self, kind: str) -> dict[str, str]:
+        """All notes of a kind, by uuid."""
+        raise NotImplementedError
+
     async def close(self) -> None:
         """Let go of what is open; the disks stay."""
-
-
-def file_size_of_vhd(virtual_size: int, allocated: int) -> int:
-    """Bytes that a dynamic VHD of that virtual size takes with so many allocated bytes.
-
-    Footer twice, header, block allocation table of 4 bytes a block, and a 512-byte bitmap before each block.
-    """
-    blocks = -(-virtual_size // BLOCK_SIZE)
-    touched = -(-allocated // BLOCK_SIZE)
-    table = -(-blocks * 4 // 512) * 512
-    return 512 + 1024 + table + touched * (BLOCK_SIZE + 512) + 512

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
-from lab.storage import BLOCK_SIZE, DiskError, Extent
+from lab.storage import BLOCK_SIZE, GRAIN, DiskError, Extent, Shape
 
 
 @dataclass
@@ -26,6 +26,7 @@ class MemoryDisks:
 
     def __init__(self) -> None:
         self._layers: dict[str, Layer] = {}
+        self._notes: dict[tuple[str, str], str] = {}
 
     def _layer(self, uuid: str) -> Layer:
         if uuid not in self._layers:
@@ -49,7 +50,7 @@ class MemoryDisks:
 
     async def copy(self, source: str, target: str) -> None:
         layer = self._layer(target)
-        for number in self._touched(source):
+        for number in {number for name in self._chain(source) for number in self._layer(name).blocks}:
             layer.blocks[number] = bytearray(self._block(source, number))
 
     async def resize(self, uuid: str, virtual_size: int) -> None:
@@ -83,29 +84,61 @@ class MemoryDisks:
     async def allocated(self, uuid: str) -> int:
         return len(self._layer(uuid).blocks) * BLOCK_SIZE
 
+    async def touched(self, uuid: str) -> set[int]:
+        return set(self._layer(uuid).blocks)
+
+    async def differences(self, uuid: str, other: str) -> AsyncIterator[Extent]:
+        layers = set(self._chain(uuid)) ^ set(self._chain(other))
+        for number in sorted({number for layer in layers for number in self._layer(layer).blocks}):
+            here, there = bytes(self._block(uuid, number)), bytes(self._block(other, number))
+            for start in range(0, BLOCK_SIZE, GRAIN):
+                piece = here[start : start + GRAIN]
+                if piece != there[start : start + GRAIN]:
+                    yield Extent(number * BLOCK_SIZE + start, piece)
+
+    async def coalesce(self, upper: str, lower: str) -> None:
+        above, below = self._layer(upper), self._layer(lower)
+        below.blocks.update(above.blocks)
+        below.size = max(below.size, above.size)
+        for layer in self._layers.values():
+            if layer.parent == upper:
+                layer.parent = lower
+        del self._layers[upper]
+
+    async def collapse(self, leaf: str) -> None:
+        layer = self._layer(leaf)
+        base = self._layers.pop(layer.parent)
+        layer.blocks, layer.parent = {**base.blocks, **layer.blocks}, base.parent
+
     async def existing(self) -> set[str]:
         return set(self._layers)
+
+    async def shapes(self) -> dict[str, Shape]:
+        return {uuid: Shape(layer.size, layer.parent) for uuid, layer in self._layers.items()}
+
+    async def keep_note(self, uuid: str, kind: str, text: str) -> None:
+        self._notes[uuid, kind] = text
+
+    async def drop_note(self, uuid: str, kind: str) -> None:
+        self._notes.pop((uuid, kind), None)
+
+    async def notes(self, kind: str) -> dict[str, str]:
+        return {uuid: text for (uuid, known), text in self._notes.items() if known == kind}
 
     async def close(self) -> None:
         """Nothing is open."""
 
     def _find(self, uuid: str, number: int) -> bytearray | None:
-        name = uuid
-        while name:
-            layer = self._layer(name)
-            if number in layer.blocks:
-                return layer.blocks[number]
-            name = layer.parent
+        for name in self._chain(uuid):
+            if number in self._layers[name].blocks:
+                return self._layers[name].blocks[number]
         return None
 
     def _block(self, uuid: str, number: int) -> bytes | bytearray:
         return self._find(uuid, number) or bytes(BLOCK_SIZE)
 
-    def _touched(self, uuid: str) -> set[int]:
-        numbers: set[int] = set()
-        name = uuid
-        while name:
-            layer = self._layer(name)
-            numbers |= set(layer.blocks)
-            name = layer.parent
-        return numbers
+    def _chain(self, uuid: str) -> Iterator[str]:
+        """The disk and all below it."""
+        while uuid:
+            yield uuid
+            uuid = self._layer(uuid).parent

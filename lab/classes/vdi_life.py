@@ -1,0 +1,169 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""VDI: made, introduced, resized, forgotten and destroyed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab import collector, shelf, space, tracking, volumes
+from lab.classes import sr as repositories
+from lab.classes import vdi as images
+from lab.classes.vdi import type_name
+from lab.errors import Failure, internal
+from lab.registry import implements
+from lab.world import Call
+
+
+@implements("VDI.create")
+async def create(call: Call, record: dict[str, Any]) -> str:
+    sr = record["SR"]
+    async with repositories.operation(call, sr, "vdi_create"):
+        repositories.require_plugged(call.world, sr)
+        if record["type"] == "cbt_metadata":
+            raise Failure("VDI_INCOMPATIBLE_TYPE", "", type_name("cbt_metadata"))
+        if record["virtual_size"] < 0:
+            raise internal('Storage_error ([S(Internal_error);S(Failure("Int64.of_string"))])')
+        return await volumes.make(call, {**record, "virtual_size": volumes.rounded(record["virtual_size"])})
+
+
+@implements("VDI.destroy")
+async def destroy(call: Call, vdi: str) -> None:
+    """Also removes the VBDs that halted VMs have of the disk."""
+    async with images.working(call, vdi, "destroy") as record:
+        async with collector.layers(call.world, record["SR"]):
+            await volumes.erase(call, vdi)
+
+
+@implements("VDI.forget")
+async def forget(call: Call, vdi: str) -> None:
+    """The data stays, and so do VBDs; a scan brings the disk back."""
+    async with images.hold(call, vdi, "forget"):
+        await shelf.put_away(call.world, vdi)
+        record = call.db.get("VDI", vdi)
+        call.db.delete("VDI", vdi)
+        space.add_up(call.world, record["SR"])
+
+
+@implements("VDI.introduce")
+async def introduce(call: Call, uuid: str, label: str, description: str, sr: str, *fields: Any) -> str:
+    """Disks are introduced one by one only where the driver offers it."""
+    async with repositories.operation(call, sr, "vdi_introduce"):
+        repositories.require_plugged(call.world, sr)
+        raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)
+
+
+@implements("VDI.resize")
+async def resize(call: Call, vdi: str, size: int) -> None:
+    async with images.working(call, vdi, "resize") as record:
+        if size < record["virtual_size"]:
+            raise space.backend_failure(79, "VDI Invalid size", "shrinking not allowed")
+        wanted = volumes.rounded(size)
+        if wanted == record["virtual_size"]:
+            return
+        space.require(call.world, record["SR"], await space.of_growth(call.world, record, wanted))
+        await call.world.disks.resize(record["uuid"], wanted)
+        call.db.set("VDI", vdi, virtual_size=wanted)
+        if record["cbt_enabled"]:
+            await tracking.resize(call.world, record, wanted)
+        await space.update(call.world, record["SR"], vdi)
+
+
+@implements("VDI.resize_online")
+async def resize_online(call: Call, vdi: str, size: int) -> None:
+    """No driver of the lab's can."""
+    async with images.hold(call, vdi, "resize_online"):
+        raise Failure("SR_OPERATION_NOT_SUPPORTED", call.db.get("VDI", vdi)["SR"])
+
+
+@implements("VDI.update")
+async def update(call: Call, vdi: str) -> None:
+    async with images.hold(call, vdi, "update"):
+        repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+        await _look_at(call, vdi)
+
+
+async def _look_at(call: Call, vdi: str) -> None:
+    """Bring the record in step with the data."""
+    record = call.db.get("VDI", vdi)
+    shape = (await call.world.disks.shapes()).get(record["uuid"])
+    if shape:
+        shelf.in_step(call.world, record, shape)
+        await space.update(call.world, record["SR"], vdi)
+
+
+@implements("VDI.set_name_label")
+async def set_name_label(call: Call, vdi: str, value: str) -> None:
+    repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+    call.db.set("VDI", vdi, name_label=value)
+    await _look_at(call, vdi)
+
+
+@implements("VDI.set_name_description")
+async def set_name_description(call: Call, vdi: str, value: str) -> None:
+    repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+    call.db.set("VDI", vdi, name_description=value)
+    await _look_at(call, vdi)
+
+
+def _require_halted(call: Call, vdi: str) -> None:
+    """Raises VM_BAD_POWER_STATE unless all VMs with the disk are off."""
+    for vbd in call.db.get("VDI", vdi)["VBDs"]:
+        vm = call.db.get("VM", call.db.get("VBD", vbd)["VM"])
+        if vm["power_state"] != "Halted":
+            raise Failure("VM_BAD_POWER_STATE", vm.ref, "halted", vm["power_state"].lower())
+
+
+@implements("VDI.set_on_boot")
+async def set_on_boot(call: Call, vdi: str, value: str) -> None:
+    """A disk that is to be reset at boot gets a base with all that it holds now, and a layer of its own."""
+    _require_halted(call, vdi)
+    async with images.working(call, vdi, "set_on_boot") as record:
+        if value == "reset":
+            async with collector.layers(call.world, record["SR"]):
+                await volumes.erase(call, await volumes.branch(call, vdi, {}))
+        call.db.set("VDI", vdi, on_boot=value)
+
+
+@implements("VDI.set_allow_caching")
+def set_allow_caching(call: Call, vdi: str, value: bool) -> None:
+    _require_halted(call, vdi)
+    call.db.set("VDI", vdi, allow_caching=value)
+
+
+@implements("VDI.generate_config")
+async def generate_config(call: Call, host: str, vdi: str) -> str:
+    """What a host needs to attach the disk without XAPI."""
+    async with images.hold(call, vdi, "generate_config"):
+        if not call.db.exists("host", host):
+            raise Failure("HOST_OFFLINE", host)
+        record = call.db.get("VDI", vdi)
+        repositories.require_plugged(call.world, record["SR"])
+        images.require_managed(call, vdi)
+        sr = call.db.get("SR", record["SR"])["uuid"]
+        return f"vdi_attach_from_config sr_uuid={sr} vdi_uuid={record['uuid']}"
+
+
+@implements("VDI.get_nbd_info")
+def get_nbd_info(call: Call, vdi: str) -> list[dict[str, str]]:
+    """No network of the lab serves NBD."""
+    if call.db.get("VDI", vdi)["type"] == "cbt_metadata":
+        raise Failure("VDI_INCOMPATIBLE_TYPE", vdi, type_name("cbt_metadata"))
+    return []
+
+
+@implements("VDI.open_database")
+def open_database(call: Call, vdi: str) -> None:
+    kind = call.db.get("VDI", vdi)["type"]
+    if kind != "metadata":
+        raise Failure("VDI_INCOMPATIBLE_TYPE", vdi, type_name(kind))
+    raise Failure("COULD_NOT_IMPORT_DATABASE", "Not_found")
+
+
+@implements("VDI.read_database_pool_uuid")
+def read_database_pool_uuid(call: Call, vdi: str) -> str:
+    """No disk of the lab's holds a pool's database."""
+    call.db.get("VDI", vdi)
+    return ""
