@@ -31,6 +31,11 @@ def backend_failure(number: int, text: str, detail: str = "") -> Failure:
     return Failure(f"SR_BACKEND_FAILURE_{number}", "", f"{text} [opterr={detail}]" if detail else text, "")
 
 
+def io_error() -> Failure:
+    """What a transfer of data fails with whose disk cannot be written or read, or has no room to grow."""
+    return Failure("VDI_IO_ERROR", "Device I/O errors")
+
+
 # ---- disks
 
 

@@ -45,14 +45,15 @@ async def make(call: Call, fields: dict[str, Any]) -> str:
     sm_config = dict(fields.get("sm_config", {}))
     if isinstance(space.kind(call.world, sr), LvmKind):
         sm_config["vdi_type"] = "vhd"
-    vdi = register(call, {**fields, "uuid": uuid, "sm_config": sm_config})
+    # XAPI has no null reference here, but an empty one, until the disk is looked at again
+    vdi = register(call, {**fields, "uuid": uuid, "sm_config": sm_config, "metadata_of_pool": ""})
     await space.update(call.world, sr, vdi)
     return vdi
 
 
 def register(call: Call, fields: dict[str, Any]) -> str:
-    """The record of a disk whose data exists. What storage makes is of no pool: not even of the null one."""
-    vdi = call.db.create("VDI", {"managed": True, "location": fields["uuid"], "metadata_of_pool": "", **fields})
+    """The record of a disk whose data exists."""
+    vdi = call.db.create("VDI", {"managed": True, "location": fields["uuid"], **fields})
     call.world.refresh("VDI", vdi)
     return vdi
 
@@ -92,9 +93,8 @@ async def branch(call: Call, vdi: str, changes: dict[str, Any]) -> str:
         below = base["uuid"]
         await call.world.disks.clone(below, child)
     fields = {name: record[name] for name in COPIED_BY_CLONE}
-    moment = {"snapshot_time": now()} if is_snapshot else {}
     sm_config = {"vhd-parent": below}
-    new = register(call, {**fields, "uuid": child, "sm_config": sm_config, **moment, **changes})
+    new = register(call, {**fields, "uuid": child, "sm_config": sm_config, "snapshot_time": now(), **changes})
     if is_snapshot and record["cbt_enabled"]:
         await tracking.fork(call.world, record, call.db.get("VDI", new))
     await space.update(call.world, record["SR"], new, vdi, call.db.by_uuid("VDI", below))

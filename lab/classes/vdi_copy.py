@@ -19,8 +19,6 @@ from lab.storage import DiskError
 from lab.values import NULL
 from lab.world import Call
 
-FAILED = Failure("VDI_IO_ERROR", "Device I/O errors")
-
 
 @implements("VDI.copy")
 async def copy(call: Call, vdi: str, sr: str, base_vdi: str, into_vdi: str) -> str:
@@ -67,7 +65,7 @@ async def _write(call: Call, record: Record, into_vdi: str, base_vdi: str) -> No
             await space.require_for_copy(call.world, record, target)
             await disks.copy(record["uuid"], target["uuid"])
     except DiskError as error:
-        raise FAILED from error
+        raise space.io_error() from error
     finally:
         await space.update(call.world, target["SR"], into_vdi)
 
@@ -83,5 +81,5 @@ async def checksum(call: Call, vdi: str) -> str:
         async for piece in call.world.disks.read(record["uuid"]):
             digest.update(piece)
     except DiskError as error:
-        raise FAILED from error
+        raise space.io_error() from error
     return digest.hexdigest()

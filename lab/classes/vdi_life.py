@@ -32,9 +32,8 @@ async def create(call: Call, record: dict[str, Any]) -> str:
 @implements("VDI.destroy")
 async def destroy(call: Call, vdi: str) -> None:
     """Also removes the VBDs that halted VMs have of the disk."""
-    async with images.working(call, vdi, "destroy") as record:
-        async with collector.layers(call.world, record["SR"]):
-            await volumes.erase(call, vdi)
+    async with images.working(call, vdi, "destroy") as record, collector.layers(call.world, record["SR"]):
+        await volumes.erase(call, vdi)
 
 
 @implements("VDI.forget")
@@ -135,15 +134,13 @@ def set_allow_caching(call: Call, vdi: str, value: bool) -> None:
 
 @implements("VDI.generate_config")
 async def generate_config(call: Call, host: str, vdi: str) -> str:
-    """What a host needs to attach the disk without XAPI."""
+    """What a host needs to attach the disk without XAPI: nothing in the lab."""
     async with images.hold(call, vdi, "generate_config"):
         if not call.db.exists("host", host):
             raise Failure("HOST_OFFLINE", host)
-        record = call.db.get("VDI", vdi)
-        repositories.require_plugged(call.world, record["SR"])
+        repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
         images.require_managed(call, vdi)
-        sr = call.db.get("SR", record["SR"])["uuid"]
-        return f"vdi_attach_from_config sr_uuid={sr} vdi_uuid={record['uuid']}"
+        return ""
 
 
 @implements("VDI.get_nbd_info")

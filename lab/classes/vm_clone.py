@@ -10,12 +10,12 @@ import uuid as uuids
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from lab import placement
+from lab import collector, placement, volumes
 from lab.classes import sr as repositories
 from lab.classes import vdi as images
+from lab.classes import vdi_copy, vm_memory
 from lab.classes import vif as interfaces
 from lab.classes import vm as machines
-from lab.classes import vm_memory
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
@@ -72,7 +72,7 @@ async def copy_disks(call: Call, source: Record, copy_disk: CopyDisk) -> list[tu
     except Failure:
         for record, vdi in made:
             if vdi != record["VDI"]:
-                await images.erase(call, vdi)
+                await volumes.erase(call, vdi)
         raise
     return made
 
@@ -114,8 +114,9 @@ async def branch_disk(call: Call, disk: Record, snapshot: bool) -> str:
     async with (
         repositories.operation(call, disk["SR"], f"vdi_{name}"),
         images.hold(call, disk.ref, name),
+        collector.layers(call.world, disk["SR"]),
     ):
-        return await images.branch(call, disk.ref, changes)
+        return await volumes.branch(call, disk.ref, changes)
 
 
 @implements("VM.clone")
@@ -144,7 +145,7 @@ async def copy(call: Call, vm: str, name: str, sr: str) -> str:
             target = sr if call.db.exists("SR", sr) else disk["SR"]
             if repositories.is_iso(call.world, target):
                 raise Failure("OPERATION_NOT_ALLOWED", "Cannot copy a VM's disks to an ISO SR")
-            return await images.copy(call, disk.ref, target, NULL, NULL)
+            return await vdi_copy.copy(call, disk.ref, target, NULL, NULL)
 
         made = await copy_disks(call, source, copy_disk)
         new = copy_record(call, source, name)

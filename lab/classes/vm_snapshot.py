@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from lab import volumes
 from lab.classes import vbd as disks
-from lab.classes import vdi as images
 from lab.classes import vif as interfaces
 from lab.classes import vm as machines
 from lab.classes import vm_clone, vm_power
@@ -86,7 +86,7 @@ async def _remove_devices(call: Call, vm: str) -> None:
         found = call.db.get("VBD", vbd)
         disks.remove(call, vbd)
         if found["type"] != "CD" and call.db.exists("VDI", found["VDI"]):
-            await images.erase(call, found["VDI"])
+            await volumes.erase(call, found["VDI"])
     for vif in call.db.get("VM", vm)["VIFs"]:
         interfaces.remove(call, vif)
 

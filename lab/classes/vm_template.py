@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+from lab import volumes
 from lab.classes import vbd as disks
-from lab.classes import vdi as images
+from lab.classes import vdi_life
 from lab.classes import vm as machines
 from lab.errors import Failure, internal
 from lab.registry import implements
@@ -29,7 +30,7 @@ async def provision(call: Call, vm: str) -> None:
                 made.append(await _make_disk(call, vm, element))
         except Failure:
             for vdi in made:
-                await images.erase(call, vdi)
+                await volumes.erase(call, vdi)
             raise
         rest = {key: value for key, value in config.items() if key not in ("disks", "postinstall")}
         call.db.set("VM", vm, other_config=rest)
@@ -52,7 +53,7 @@ async def _make_disk(call: Call, vm: str, element: ElementTree.Element) -> str:
         "virtual_size": int(element.get("size", "0")), "type": element.get("type", "system"), "sharable": False,
         "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [],
     }  # fmt: skip
-    vdi = await images.create(call, fields)
+    vdi = await vdi_life.create(call, fields)
     disks.make(
         call,
         {

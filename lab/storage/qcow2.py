@@ -263,7 +263,8 @@ class Qcow2Disks:
     def _shape(self, uuid: str) -> Shape:
         """Read out of the file's header."""
         with self._existing(uuid).open("rb") as file:
-            magic, _version, offset, length, _bits, size = HEADER.unpack(file.read(HEADER.size))
+            header = file.read(HEADER.size).ljust(HEADER.size, b"\0")
+            magic, _version, offset, length, _bits, size = HEADER.unpack(header)
             if magic != MAGIC:
                 raise DiskError(f"the file {self.path(uuid).name} is no qcow2 file")
             file.seek(offset)

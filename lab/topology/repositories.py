@@ -9,27 +9,12 @@ from __future__ import annotations
 import uuid as uuids
 from typing import Any
 
-from lab.classes import sr as repositories
-from lab.classes import vdi as images
+from lab import space, volumes
+from lab.storage.kinds import KINDS
 from lab.world import Call, World
 
 GIB = 1024**3
 MIB = 1024**2
-DRIVERS = {
-    "ext": "Local EXT3 VHD",
-    "nfs": "NFS VHD",
-    "file": "File VHD",
-    "smb": "SMB VHD",
-    "iso": "ISO",
-    "udev": "udev",
-}
-FEATURES = {
-    "SR_PROBE": 1, "SR_UPDATE": 1, "SR_SUPPORTS_LOCAL_CACHING": 1, "VDI_CREATE": 1, "VDI_DELETE": 1, "VDI_ATTACH": 1,
-    "VDI_DETACH": 1, "VDI_UPDATE": 1, "VDI_CLONE": 1, "VDI_SNAPSHOT": 1, "VDI_RESIZE": 1, "VDI_MIRROR": 1,
-    "VDI_GENERATE_CONFIG": 1, "VDI_RESET_ON_BOOT": 2, "VDI_CONFIG_CBT": 1, "ATOMIC_PAUSE": 1, "THIN_PROVISIONING": 1,
-    "VDI_READ_CACHING": 1,
-}  # fmt: skip
-ISO_FEATURES = {"VDI_CREATE": 0, "VDI_ATTACH": 1, "VDI_DETACH": 1, "VDI_CLONE": 1}
 
 
 async def furnish(call: Call, hosts: list[str]) -> tuple[str, str]:
@@ -49,12 +34,10 @@ async def furnish(call: Call, hosts: list[str]) -> tuple[str, str]:
 
 
 def _drivers(world: World) -> None:
-    for kind, label in DRIVERS.items():
-        features = ISO_FEATURES if kind in ("iso", "udev") else FEATURES
-        features = {name: version for name, version in features.items() if version}
+    for name, kind in KINDS.items():
         fields = {
-            "name_label": label, "type": kind, "vendor": "Lab", "version": "1.0", "required_api_version": "1.0",
-            "features": features, "capabilities": sorted(features),
+            "name_label": kind.label, "type": name, "vendor": "Lab", "version": "1.0", "required_api_version": "1.0",
+            "features": dict(kind.features), "capabilities": sorted(kind.features),
         }  # fmt: skip
         world.database.create("SM", fields)
 
@@ -78,5 +61,5 @@ async def _iso(call: Call, sr: str, name: str, is_tools_iso: bool = False) -> No
         "uuid": uuid, "SR": sr, "name_label": name, "virtual_size": 2 * MIB, "type": "user", "read_only": True,
         "is_tools_iso": is_tools_iso, "location": name, "managed": True, "physical_utilisation": 2 * MIB,
     }  # fmt: skip
-    images.register(call, fields)
-    await repositories.update_space(call.world, sr)
+    volumes.register(call, fields)
+    await space.update(call.world, sr)
