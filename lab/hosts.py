@@ -80,10 +80,11 @@ async def power_on(world: World, host: str) -> None:
 async def power_cycle(world: World, host: str, seconds: float, noticed: bool = True) -> None:
     """Off now, on again after so many seconds."""
     await power_off(world, host, noticed)
-    in_background(world, _on_later(world, host, seconds))
+    in_background(world, on_later(world, host, seconds))
 
 
-async def _on_later(world: World, host: str, seconds: float) -> None:
+async def on_later(world: World, host: str, seconds: float) -> None:
+    """Give a host its power back after so many seconds, unless that has happened or it is gone."""
     await asyncio.sleep(seconds)
     if host in world.down and world.database.exists("host", host):
         await power_on(world, host)
@@ -91,6 +92,39 @@ async def _on_later(world: World, host: str, seconds: float) -> None:
 
 def refresh(world: World, host: str) -> None:
     world.refresh("host", host)
+    world.settle()
+
+
+async def end_gently(world: World, host: str) -> None:
+    """Off, as soon as the answers that are under way have left."""
+    await asyncio.sleep(FUSE)
+    await power_off(world, host)
+
+
+def others_answer(world: World, host: str) -> bool:
+    """Whether any other host of the lab is on."""
+    every = [(other, ref) for other in world.pools for ref in membership.hosts_of(other)]
+    return any(ref not in other.down for other, ref in every if other is not world or ref != host)
+
+
+def forget(world: World, host: str) -> None:
+    """Remove a host and all that is nothing without it. Repositories of its own stay, without a link."""
+    database = world.database
+    record = database.get("host", host)
+    for cls, refs in (("PBD", record["PBDs"]), ("PIF", record["PIFs"]), ("host_cpu", record["host_CPUs"])):
+        for ref in refs:
+            parent = database.get(cls, ref)
+            database.delete(cls, ref)
+            if cls == "PBD" and database.exists("SR", parent["SR"]):
+                world.refresh("SR", parent["SR"])
+    for vm in record["resident_VMs"]:
+        database.delete("VM", vm)
+    if database.exists("host_metrics", record["metrics"]):
+        database.delete("host_metrics", record["metrics"])
+    database.delete("host", host)
+    for known in (world.down, world.kept_disabled):
+        known.discard(host)
+    world.misled.pop(host, None)
     world.settle()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from lab.classes import appliance, host, sr, vbd, vdi, vif, vm
+from lab.classes import appliance, host_lifecycle, sr, vbd, vdi, vif, vm
 from lab.world import World
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
@@ -23,7 +23,7 @@ def install(world: World) -> None:
         VDI=vdi.allowed_operations,
         VBD=vbd.allowed_operations,
         VIF=vif.allowed_operations,
-        host=host.allowed_operations,
+        host=host_lifecycle.allowed_operations,
         SR=sr.allowed_operations,
         VM_appliance=appliance.allowed_operations,
     )

@@ -6,16 +6,11 @@
 
 from __future__ import annotations
 
+from lab import membership
 from lab.classes import vm_memory
 from lab.errors import Failure
 from lab.registry import implements
-from lab.world import Call, World, now
-
-
-def _require_online(call: Call, host: str) -> None:
-    """Calls that are passed on to a host fail like this for one that does not exist, too."""
-    if not call.db.exists("host", host):
-        raise Failure("HOST_OFFLINE", host)
+from lab.world import Call, now
 
 
 @implements("host.compute_free_memory")
@@ -30,29 +25,32 @@ def compute_memory_overhead(call: Call, host: str) -> int:
 
 @implements("host.get_servertime")
 def get_servertime(call: Call, host: str) -> float:
-    _require_online(call, host)
+    membership.require_reachable(call.world, host)
     return now()
 
 
 @implements("host.get_server_localtime")
 def get_server_localtime(call: Call, host: str) -> float:
-    _require_online(call, host)
+    membership.require_reachable(call.world, host)
     return now()
-
-
-def allowed_operations(world: World, host: str) -> list[str]:
-    always = ["provision", "evacuate", "enable", "vm_start", "vm_resume", "vm_migrate"]
-    return always if world.database.get("host", host)["enabled"] else [*always, "shutdown", "reboot"]
 
 
 @implements("host.disable")
 def disable(call: Call, host: str, auto_enable: bool = True) -> None:
+    """Take no more VMs; until the host's next start, or with auto_enable false until it is enabled."""
+    call.db.get("host", host)
+    membership.require_reachable(call.world, host)
+    if not auto_enable:
+        call.world.kept_disabled.add(host)
     call.db.set("host", host, enabled=False)
     call.world.refresh("host", host)
 
 
 @implements("host.enable")
 def enable(call: Call, host: str) -> None:
+    call.db.get("host", host)
+    membership.require_reachable(call.world, host)
+    call.world.kept_disabled.discard(host)
     call.db.set("host", host, enabled=True)
     call.world.refresh("host", host)
 
@@ -63,20 +61,6 @@ def get_management_interface(call: Call, host: str) -> str:
         if call.db.get("PIF", pif)["management"]:
             return str(pif)
     raise Failure("HOST_HAS_NO_MANAGEMENT_IP")
-
-
-@implements("host.get_vms_which_prevent_evacuation")
-def get_vms_which_prevent_evacuation(call: Call, host: str) -> dict[str, list[str]]:
-    """With one host, every guest has nowhere to go."""
-    resident = [call.db.get("VM", vm) for vm in call.db.get("host", host)["resident_VMs"]]
-    return {vm.ref: ["NO_HOSTS_AVAILABLE", vm.ref] for vm in resident if not vm["is_control_domain"]}
-
-
-@implements("host.assert_can_evacuate")
-def assert_can_evacuate(call: Call, host: str) -> None:
-    reasons = get_vms_which_prevent_evacuation(call, host).values()
-    if reasons:
-        raise Failure("CANNOT_EVACUATE_HOST", "|".join(",".join(reason) for reason in reasons))
 
 
 @implements("host.list_methods")
@@ -100,10 +84,10 @@ def has_extension(call: Call, host: str, name: str) -> bool:
 
 @implements("host.call_plugin")
 def call_plugin(call: Call, host: str, plugin: str, function: str, arguments: dict[str, str]) -> str:
-    _require_online(call, host)
+    membership.require_reachable(call.world, host)
     raise Failure("XENAPI_MISSING_PLUGIN", plugin)
 
 
 @implements("host.is_in_emergency_mode")
 def is_in_emergency_mode(call: Call) -> bool:
-    return False
+    return membership.is_cut_off(call.world, call.here)

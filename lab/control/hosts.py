@@ -50,7 +50,7 @@ class Power:
         world, host = self._find(request)
         given = await request.json() if request.can_read_body else {}
         seconds, noticed = given.get("seconds"), bool(given.get("noticed", True))
-        if seconds is None and not self._others_answer(world, host):
+        if seconds is None and not hosts.others_answer(world, host):
             raise ValueError("no host would be left to hear of its revival: say how many seconds it is to be dead")
         death = self._die(world, host, noticed, None if seconds is None else float(seconds))
         name = request.transport and request.transport.get_extra_info("sockname")
@@ -60,10 +60,6 @@ class Power:
         else:
             await death
         return self._describe(world, host)
-
-    def _others_answer(self, world: World, host: str) -> bool:
-        every = [(other, ref) for other in self.worlds for ref in membership.hosts_of(other)]
-        return any(ref not in other.down for other, ref in every if (other, ref) != (world, host))
 
     async def _die(self, world: World, host: str, noticed: bool, seconds: float | None) -> None:
         await asyncio.sleep(hosts.FUSE)
