@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from lab import classes, membership, schema, topology
-from lab.classes import vm_power
+from lab.classes import vm_domain, vm_events
 from lab.database import Database
 from lab.dispatch import in_background
 from lab.hypervisor import Callbacks, GuestReport, Hypervisor
@@ -131,18 +131,18 @@ async def adopt_guests(worlds: list[World]) -> None:
     """Connect to the hypervisor; VMs whose guests ended meanwhile become Halted."""
 
     async def exited(uuid: str, reason: Any) -> None:
-        await vm_power.domain_exited(_owner(worlds, uuid), uuid, reason)
+        await vm_events.domain_exited(_owner(worlds, uuid), uuid, reason)
 
     async def reported(uuid: str, report: GuestReport) -> None:
-        await vm_power.guest_reported(_owner(worlds, uuid), uuid, report)
+        await vm_events.guest_reported(_owner(worlds, uuid), uuid, report)
 
     async def written(uuid: str, key: str, value: str) -> None:
-        await vm_power.xenstore_written(_owner(worlds, uuid), uuid, key, value)
+        await vm_events.xenstore_written(_owner(worlds, uuid), uuid, key, value)
 
     running = await worlds[0].hypervisor.attach(Callbacks(exited, reported, written))
     for world in worlds:
         for record in world.database.all("VM"):
             alive = record["is_control_domain"] or record["uuid"] in running
             if record["power_state"] in ("Running", "Paused") and not alive:
-                vm_power.note_halted(world, record.ref)
+                vm_domain.note_halted(world, record.ref)
         world.settle()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from lab.classes import appliance, host_lifecycle, sr, vbd, vdi, vif, vm
+from lab.classes import appliance, host_lifecycle, sr, vbd, vdi, vif, vm_lifecycle
 from lab.world import World
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
@@ -19,7 +19,7 @@ for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
 def install(world: World) -> None:
     """Let the world compute allowed operations by the rules of its classes."""
     world.allowed.update(
-        VM=vm.allowed_operations,
+        VM=vm_lifecycle.allowed_operations,
         VDI=vdi.allowed_operations,
         VBD=vbd.allowed_operations,
         VIF=vif.allowed_operations,

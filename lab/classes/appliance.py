@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from itertools import groupby
 
@@ -14,8 +16,10 @@ from lab.classes import vm_power
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
-from lab.values import NULL
 from lab.world import Call, World
+
+LOG = logging.getLogger("lab")
+Action = Callable[[str], Awaitable[None]]
 
 
 def allowed_operations(world: World, appliance: str) -> list[str]:
@@ -28,67 +32,67 @@ def allowed_operations(world: World, appliance: str) -> list[str]:
     return start + stop
 
 
-def _members(call: Call, appliance: str) -> list[Record]:
-    members = [call.db.get("VM", vm) for vm in call.db.get("VM_appliance", appliance)["VMs"]]
-    if not members:
-        raise Failure("OPERATION_NOT_ALLOWED", "Appliance has no VMs.")
-    return sorted(members, key=lambda vm: vm["order"])
+def _refusal(call: Call, appliance: str, name: str) -> Failure | None:
+    """Why the operation makes no sense for any of the VMs, or must wait."""
+    clash = operations.clash(call, "VM_appliance", appliance)
+    if clash:
+        return clash
+    states = {call.db.get("VM", vm)["power_state"] for vm in call.db.get("VM_appliance", appliance)["VMs"]}
+    if not states:
+        return Failure("OPERATION_NOT_ALLOWED", "Appliance has no VMs.")
+    if name == "start" and "Halted" not in states:
+        return Failure("OPERATION_NOT_ALLOWED", "There are no halted VMs in this appliance.")
+    if name != "start" and states == {"Halted"}:
+        return Failure("OPERATION_NOT_ALLOWED", "All VMs in this appliance are halted.")
+    return None
 
 
-async def _for_each(
-    call: Call, appliance: str, name: str, members: list[Record], action: Callable[[str], Awaitable[None]]
+async def _perform(
+    call: Call, appliance: str, name: str, wanted: str, action: Callable[[str], Awaitable[None]]
 ) -> None:
-    check = lambda: operations.clash(call, "VM_appliance", appliance)  # noqa: E731
-    failed = []
+    """Bring all VMs that are not there yet into the wanted state: those of one order together, order after order.
+
+    Raises OPERATION_PARTIALLY_FAILED, which names the VMs that are in another state in the end.
+    """
+    check = lambda: _refusal(call, appliance, name)  # noqa: E731
     async with operations.operation(call, "VM_appliance", appliance, name, check):
-        for _order, group in groupby(members, key=lambda vm: vm["order"]):
-            for vm in group:
-                try:
-                    await action(vm.ref)
-                except Failure:
-                    failed.append(vm.ref)
+        members = [call.db.get("VM", vm) for vm in reversed(call.db.get("VM_appliance", appliance)["VMs"])]
+        targets = [vm for vm in members if vm["power_state"] != wanted]
+        ordered = sorted(targets, key=lambda vm: vm["order"], reverse=name != "start")
+        for _order, group in groupby(ordered, key=lambda vm: vm["order"]):
+            await asyncio.gather(*(_attempt(action, vm) for vm in group))
+        failed = [vm.ref for vm in targets if vm["power_state"] != wanted]
+    call.world.refresh("VM_appliance", appliance)
     if failed:
         raise Failure("OPERATION_PARTIALLY_FAILED", f"VM_appliance.{name}", *failed)
 
 
+async def _attempt(action: Action, vm: Record) -> None:
+    try:
+        await action(vm.ref)
+    except Failure as failure:
+        LOG.info("VM %s of an appliance: %s", vm.ref, failure.description)
+
+
 @implements("VM_appliance.start")
 async def start(call: Call, appliance: str, paused: bool) -> None:
-    members = [vm for vm in _members(call, appliance) if vm["power_state"] == "Halted"]
-    if not members:
-        raise Failure("OPERATION_NOT_ALLOWED", "There are no halted VMs in this appliance.")
-    await _for_each(call, appliance, "start", members, lambda vm: vm_power.start(call, vm, paused, False))
-    call.world.refresh("VM_appliance", appliance)
-
-
-async def _stop(call: Call, appliance: str, name: str, action: Callable[[Call, str], Awaitable[None]]) -> None:
-    members = [vm for vm in _members(call, appliance) if vm["power_state"] != "Halted"]
-    if not members:
-        raise Failure("OPERATION_NOT_ALLOWED", "All VMs in this appliance are halted.")
-    members.reverse()
-    await _for_each(call, appliance, name, members, lambda vm: action(call, vm))
-    call.world.refresh("VM_appliance", appliance)
+    wanted = "Paused" if paused else "Running"
+    await _perform(call, appliance, "start", wanted, lambda vm: vm_power.start(call, vm, paused, False))
 
 
 @implements("VM_appliance.clean_shutdown")
 async def clean_shutdown(call: Call, appliance: str) -> None:
-    await _stop(call, appliance, "clean_shutdown", vm_power.clean_shutdown)
+    await _perform(call, appliance, "clean_shutdown", "Halted", lambda vm: vm_power.clean_shutdown(call, vm))
 
 
 @implements("VM_appliance.hard_shutdown")
 async def hard_shutdown(call: Call, appliance: str) -> None:
-    await _stop(call, appliance, "hard_shutdown", vm_power.hard_shutdown)
+    await _perform(call, appliance, "hard_shutdown", "Halted", lambda vm: vm_power.hard_shutdown(call, vm))
 
 
 @implements("VM_appliance.shutdown")
 async def shutdown(call: Call, appliance: str) -> None:
-    await _stop(call, appliance, "shutdown", vm_power.shutdown)
-
-
-@implements("VM_appliance.destroy")
-def destroy(call: Call, appliance: str) -> None:
-    for vm in call.db.get("VM_appliance", appliance)["VMs"]:
-        call.db.set("VM", vm, appliance=NULL)
-    call.db.delete("VM_appliance", appliance)
+    await _perform(call, appliance, "shutdown", "Halted", lambda vm: vm_power.shutdown(call, vm))
 
 
 @implements("VM_group.destroy")
@@ -96,8 +100,3 @@ def destroy_group(call: Call, group: str) -> None:
     for vm in call.db.get("VM_group", group)["VMs"]:
         call.db.set("VM", vm, groups=[])
     call.db.delete("VM_group", group)
-
-
-@implements("VM_appliance.assert_can_be_recovered")
-def assert_can_be_recovered(call: Call, appliance: str, session_to: str) -> None:
-    call.db.get("VM_appliance", appliance)

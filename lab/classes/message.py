@@ -9,7 +9,7 @@ from __future__ import annotations
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
-from lab.world import Call, now
+from lab.world import Call, World, now
 
 
 @implements("message.create")
@@ -65,3 +65,17 @@ def get_record(call: Call, message: str) -> Record:
 @implements("message.get_by_uuid")
 def get_by_uuid(call: Call, uuid: str) -> str:
     return call.db.by_uuid("message", uuid)
+
+
+#: How urgent XAPI finds what happens to VMs in the course of things.
+ORDINARY = 5
+
+
+def notify_vm(world: World, vm: str, name: str, what: str) -> None:
+    """Leave the note that XAPI leaves when something was done with a VM."""
+    record = world.database.get("VM", vm)
+    fields = {
+        "name": name, "priority": ORDINARY, "cls": "VM", "obj_uuid": record["uuid"], "timestamp": now(),
+        "body": f"VM '{record['name_label']}' {what}",
+    }  # fmt: skip
+    world.database.create("message", fields)

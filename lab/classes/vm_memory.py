@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""VM: memory and virtual CPUs, their limits and what they cost the host."""
+"""VM: memory, its limits and what it costs the host."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
 from lab.world import Call, World
 
 MIB = 1024**2
-VCPU_RULE = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
 
 
 def overhead(record: Mapping[str, Any] | Record) -> int:
@@ -65,78 +65,62 @@ def _set_limits(call: Call, vm: str, **changes: int) -> None:
     call.db.set("VM", vm, **{f"memory_{name}": value for name, value in zip(names, values, strict=True)})
     if {"dynamic_min", "dynamic_max"} & set(changes):
         call.db.set("VM", vm, memory_target=call.db.get("VM", vm)["memory_dynamic_min"])
+    update_overhead(call, vm)
+
+
+def update_overhead(call: Call, vm: str) -> None:
     call.db.set("VM", vm, memory_overhead=overhead(call.db.get("VM", vm)))
 
 
-def _require_allowed(call: Call, vm: str, name: str) -> None:
-    # imported here: vm.py needs overhead() from this module
-    from lab.classes.vm import refusal
+def _limits_setter(name: str, operation: str, limits: tuple[str, ...]) -> None:
+    """A call that sets some of the limits, in this order, while it holds the operation."""
 
-    failure = refusal(call.world, vm, name)
-    if failure:
-        raise failure
+    async def set_limits(call: Call, vm: str, *values: int) -> None:
+        async with lifecycle.hold(call, vm, operation):
+            changes = dict(zip(limits, values, strict=True))
+            if call.db.get("VM", vm)["power_state"] == "Running":
+                _require_free(call, vm, changes)
+            _set_limits(call, vm, **changes)
+            update_host(call.world, call.db.get("VM", vm)["resident_on"])
 
-
-@implements("VM.set_memory_static_max")
-def set_memory_static_max(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_static_range")
-    _set_limits(call, vm, static_max=value)
-
-
-@implements("VM.set_memory_static_min")
-def set_memory_static_min(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_static_range")
-    _set_limits(call, vm, static_min=value)
+    implements(f"VM.{name}")(set_limits)
 
 
-@implements("VM.set_memory_static_range")
-def set_memory_static_range(call: Call, vm: str, least: int, most: int) -> None:
-    _require_allowed(call, vm, "changing_static_range")
-    _set_limits(call, vm, static_min=least, static_max=most)
+def _require_free(call: Call, vm: str, changes: dict[str, int]) -> None:
+    """Raises HOST_NOT_ENOUGH_FREE_MEMORY (KiB) when the host has not what the VM is to keep at least."""
+    record = call.db.get("VM", vm)
+    more = changes.get("dynamic_min", record["memory_dynamic_min"]) - record["memory_dynamic_min"]
+    free = free_memory(call.world, record["resident_on"])
+    if more > free:
+        raise Failure("HOST_NOT_ENOUGH_FREE_MEMORY", more // 1024, free // 1024)
 
 
-@implements("VM.set_memory_dynamic_max")
-def set_memory_dynamic_max(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_dynamic_range")
-    _set_limits(call, vm, dynamic_max=value)
-
-
-@implements("VM.set_memory_dynamic_min")
-def set_memory_dynamic_min(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_dynamic_range")
-    _set_limits(call, vm, dynamic_min=value)
-
-
-@implements("VM.set_memory_dynamic_range")
-def set_memory_dynamic_range(call: Call, vm: str, least: int, most: int) -> None:
-    _require_allowed(call, vm, "changing_dynamic_range")
-    _set_limits(call, vm, dynamic_min=least, dynamic_max=most)
-
-
-@implements("VM.set_memory_limits")
-def set_memory_limits(
-    call: Call, vm: str, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
-) -> None:
-    _require_allowed(call, vm, "changing_static_range")
-    _set_limits(
-        call, vm, static_min=static_min, static_max=static_max, dynamic_min=dynamic_min, dynamic_max=dynamic_max
-    )
+for _range in ("static", "dynamic"):
+    _operation = f"changing_{_range}_range"
+    _limits_setter(f"set_memory_{_range}_min", _operation, (f"{_range}_min",))
+    _limits_setter(f"set_memory_{_range}_max", _operation, (f"{_range}_max",))
+    _limits_setter(f"set_memory_{_range}_range", _operation, (f"{_range}_min", f"{_range}_max"))
+_limits_setter(
+    "set_memory_limits", "changing_memory_limits", ("static_min", "static_max", "dynamic_min", "dynamic_max")
+)
 
 
 @implements("VM.set_memory")
-def set_memory(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_static_range")
-    _set_limits(call, vm, static_max=value, dynamic_min=value, dynamic_max=value)
+async def set_memory(call: Call, vm: str, value: int) -> None:
+    async with lifecycle.hold(call, vm, "changing_memory_limits"):
+        _set_limits(call, vm, static_max=value, dynamic_min=value, dynamic_max=value)
 
 
 @implements("VM.set_memory_target_live")
 def set_memory_target_live(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_memory_live")
+    """Checked and ignored, as XAPI does since guests are squeezed by their dynamic range."""
+    lifecycle.require(call.world, vm, "changing_memory_live")
 
 
 @implements("VM.wait_memory_target_live")
 def wait_memory_target_live(call: Call, vm: str) -> None:
-    _require_allowed(call, vm, "awaiting_memory_live")
+    """Guests of the lab have at once what they are to have."""
+    lifecycle.require(call.world, vm, "awaiting_memory_live")
 
 
 @implements("VM.compute_memory_overhead")
@@ -161,43 +145,23 @@ def maximise_memory(call: Call, vm: str, total: int, approximate: bool) -> int:
     return low * MIB
 
 
-def _set_vcpus(call: Call, vm: str, at_startup: int, most: int, given: int) -> None:
-    if not 0 < at_startup <= most:
-        raise Failure("INVALID_VALUE", VCPU_RULE, given)
-    call.db.set("VM", vm, VCPUs_at_startup=at_startup, VCPUs_max=most)
-    call.db.set("VM", vm, memory_overhead=overhead(call.db.get("VM", vm)))
-
-
-@implements("VM.set_VCPUs_max")
-def set_vcpus_max(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_VCPUs")
-    _set_vcpus(call, vm, call.db.get("VM", vm)["VCPUs_at_startup"], value, value)
-
-
-@implements("VM.set_VCPUs_at_startup")
-def set_vcpus_at_startup(call: Call, vm: str, value: int) -> None:
-    _set_vcpus(call, vm, value, call.db.get("VM", vm)["VCPUs_max"], value)
-
-
-@implements("VM.set_VCPUs_number_live")
-def set_vcpus_number_live(call: Call, vm: str, value: int) -> None:
-    _require_allowed(call, vm, "changing_VCPUs_live")
+def _require_multiplier(value: float) -> None:
+    if value < 1.0:
+        raise Failure("INVALID_VALUE", "multiplier", f"{value:g}")
 
 
 @implements("VM.set_HVM_shadow_multiplier")
-def set_hvm_shadow_multiplier(call: Call, vm: str, value: float) -> None:
-    _require_allowed(call, vm, "changing_shadow_memory")
-    if value < 1.0:
-        raise Failure("INVALID_VALUE", "multiplier", f"{value:g}")
-    call.db.set("VM", vm, HVM_shadow_multiplier=value)
-    call.db.set("VM", vm, memory_overhead=overhead(call.db.get("VM", vm)))
+async def set_hvm_shadow_multiplier(call: Call, vm: str, value: float) -> None:
+    async with lifecycle.hold(call, vm, "changing_shadow_memory"):
+        _require_multiplier(value)
+        call.db.set("VM", vm, HVM_shadow_multiplier=value)
+        update_overhead(call, vm)
 
 
 @implements("VM.set_shadow_multiplier_live")
-def set_shadow_multiplier_live(call: Call, vm: str, value: float) -> None:
-    _require_allowed(call, vm, "changing_shadow_memory_live")
-
-
-@implements("VM.add_to_VCPUs_params_live")
-def add_to_vcpus_params_live(call: Call, vm: str, key: str, value: str) -> None:
-    _require_allowed(call, vm, "changing_VCPUs_live")
+async def set_shadow_multiplier_live(call: Call, vm: str, value: float) -> None:
+    async with lifecycle.hold(call, vm, "changing_shadow_memory_live"):
+        _require_multiplier(value)
+        call.db.set("VM", vm, HVM_shadow_multiplier=value)
+        update_overhead(call, vm)
+        update_host(call.world, call.db.get("VM", vm)["resident_on"])

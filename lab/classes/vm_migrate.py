@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from lab import operations, placement
-from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory
-from lab.errors import Failure, internal
+from lab.errors import internal
 from lab.hypervisor import HypervisorError
 from lab.registry import implements
 from lab.values import NULL
@@ -32,7 +32,7 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
     """
     if call.db.get("VM", vm)["power_state"] != "Halted":
         call.db.get("host", host)
-    async with hold(call, vm, "pool_migrate", asked(options, "force")):
+    async with lifecycle.hold(call, vm, "pool_migrate", strict=not asked(options, "force")):
         failure = placement.refusal(call.world, vm, host)
         if failure:
             raise failure
@@ -40,16 +40,6 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
         async with reserved(call, vm, host), call.world.pace.worker(source, "pool_migrate"):
             await _pass_through(call, vm)
             settle_on(call, vm, host)
-
-
-def hold(call: Call, vm: str, name: str, force: bool) -> AbstractAsyncContextManager[None]:
-    """Hold a migration of the VM; with force also when its guest lacks the feature for it."""
-
-    def check() -> Failure | None:
-        failure = machines.refusal(call.world, vm, name, call.task)
-        return None if failure and force and failure.code.startswith("VM_LACKS_FEATURE") else failure
-
-    return operations.operation(call, "VM", vm, name, check)
 
 
 @asynccontextmanager
@@ -81,7 +71,7 @@ def settle_on(call: Call, vm: str, host: str) -> None:
     """Note that the VM runs on that host now, in a new domain."""
     source = call.db.get("VM", vm)["resident_on"]
     call.db.set("VM", vm, resident_on=host, domid=next_domain(call.world), scheduled_to_be_resident_on=NULL)
-    machines.refresh(call.world, vm)
+    lifecycle.refresh(call.world, vm)
     for touched in {source, host} - {NULL}:
         vm_memory.update_host(call.world, touched)
 

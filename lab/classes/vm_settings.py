@@ -6,13 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
-from lab.values import NULL
 from lab.world import Call
 
 RESTART_PRIORITIES = ("", "restart", "best-effort")
@@ -24,6 +21,8 @@ BIOS_STRINGS = {
     "oem-2": "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d",
 }  # fmt: skip
 BOOLEANS = ("true", "false", "1", "0")
+#: Virtual hardware that has the vendor's device.
+VENDOR_DEVICE_VERSION = 2
 
 
 def start_refusal(record: Record) -> Failure | None:
@@ -64,32 +63,79 @@ def complete(call: Call, vm: str) -> None:
     call.db.set("VM", vm, bios_strings=record["bios_strings"] or BIOS_STRINGS)
 
 
+#: BIOS strings that a client may choose, and how long they may be.
+SETTABLE = set(BIOS_STRINGS) - {"hp-rombios", "oem-1", "oem-2"}
+LONGEST = 512
+
+
 @implements("VM.set_bios_strings")
 def set_bios_strings(call: Call, vm: str, value: dict[str, str]) -> None:
     if call.db.get("VM", vm)["bios_strings"]:
         raise Failure("VM_BIOS_STRINGS_ALREADY_SET")
+    for key, text in value.items():
+        _check_bios_string(key, text)
     call.db.set("VM", vm, bios_strings={**BIOS_STRINGS, **value})
+
+
+def _check_bios_string(key: str, text: str) -> None:
+    if key not in SETTABLE:
+        raise Failure("INVALID_VALUE", key, "Unknown key")
+    if not text:
+        raise Failure("INVALID_VALUE", key, "Value provided is empty")
+    if len(text.encode()) > LONGEST:
+        raise Failure("INVALID_VALUE", key, f"{text} has length more than {LONGEST} characters")
+    if not all(" " <= letter <= "~" for letter in text):
+        raise Failure("INVALID_VALUE", key, f"{text} has non-printable ASCII characters")
 
 
 @implements("VM.copy_bios_strings")
 def copy_bios_strings(call: Call, vm: str, host: str) -> None:
-    strings = call.db.get("host", host)["bios_strings"]
+    """Also has the VM prefer the host, whose strings it shows now."""
     if call.db.get("VM", vm)["bios_strings"]:
         raise Failure("VM_BIOS_STRINGS_ALREADY_SET")
-    call.db.set("VM", vm, bios_strings={**BIOS_STRINGS, **strings})
+    strings = call.db.get("host", host)["bios_strings"]
+    call.db.set("VM", vm, bios_strings={**BIOS_STRINGS, **strings}, affinity=host)
 
 
 @implements("VM.set_ha_restart_priority")
 def set_ha_restart_priority(call: Call, vm: str, value: str) -> None:
-    call.db.get("VM", vm)
     if value not in RESTART_PRIORITIES:
         raise Failure("INVALID_VALUE", "ha_restart_priority", value)
+    record = call.db.get("VM", vm)
+    if value != record["ha_restart_priority"] and record["power_state"] == "Running":
+        call.db.set("VM", vm, ha_always_run=value == "restart")
     call.db.set("VM", vm, ha_restart_priority=value)
+
+
+@implements("VM.set_ha_always_run")
+def set_ha_always_run(call: Call, vm: str, value: bool) -> None:
+    """Deprecated: the restart priority says it now."""
+    set_ha_restart_priority(call, vm, "restart" if value else "")
+
+
+@implements("VM.set_has_vendor_device")
+def set_has_vendor_device(call: Call, vm: str, value: bool) -> None:
+    record = call.db.get("VM", vm)
+    if record["power_state"] != "Halted":
+        raise lifecycle.bad_power_state(record, ("Halted",))
+    version = max(record["hardware_platform_version"], VENDOR_DEVICE_VERSION if value else 0)
+    call.db.set("VM", vm, has_vendor_device=value, hardware_platform_version=version)
+
+
+@implements("VM.set_HVM_boot_policy")
+def set_hvm_boot_policy(call: Call, vm: str, value: str) -> None:
+    call.db.set("VM", vm, HVM_boot_policy=value, domain_type="hvm" if value else "pv")
+
+
+@implements("VM.set_domain_type")
+def set_domain_type(call: Call, vm: str, value: str) -> None:
+    if value == "unspecified":
+        raise Failure("INVALID_VALUE", "domain_type", value)
+    call.db.set("VM", vm, domain_type=value, HVM_boot_policy="BIOS order" if value == "hvm" else "")
 
 
 def _not_negative(name: str) -> None:
     def set_value(call: Call, vm: str, value: int) -> None:
-        call.db.get("VM", vm)
         if value < 0:
             raise Failure("INVALID_VALUE", f"{name} must be non-negative", value)
         call.db.set("VM", vm, **{name: value})
@@ -99,14 +145,6 @@ def _not_negative(name: str) -> None:
 
 for _name in ("start_delay", "shutdown_delay", "order"):
     _not_negative(_name)
-
-
-@implements("VM.set_suspend_VDI")
-def set_suspend_vdi(call: Call, vm: str, value: str) -> None:
-    record = call.db.get("VM", vm)
-    if record["power_state"] != "Suspended":
-        raise machines.bad_power_state(record, ("Suspended",))
-    call.db.set("VM", vm, suspend_VDI=value)
 
 
 def _ordinary(record: Record) -> bool:
@@ -122,6 +160,7 @@ def set_appliance(call: Call, vm: str, value: str) -> None:
     before = record["appliance"]
     call.db.set("VM", vm, appliance=value)
     call.world.refresh("VM_appliance", before, value)
+    call.world.refresh("VM", vm)
 
 
 @implements("VM.set_groups")
@@ -132,59 +171,3 @@ def set_groups(call: Call, vm: str, value: list[str]) -> None:
     if len(value) > 1:
         raise Failure("TOO_MANY_GROUPS")
     call.db.set("VM", vm, groups=value)
-
-
-@implements("VM.get_cooperative")
-def get_cooperative(call: Call, vm: str) -> bool:
-    call.db.get("VM", vm)
-    return True
-
-
-@implements("VM.assert_agile")
-def assert_agile(call: Call, vm: str) -> None:
-    """Raises why the VM cannot run on every host: a repository of one host alone."""
-    for vbd in call.db.get("VM", vm)["VBDs"]:
-        disk = call.db.find("VDI", call.db.get("VBD", vbd)["VDI"])
-        if disk and not call.db.get("SR", disk["SR"])["shared"]:
-            raise Failure("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", disk["SR"])
-
-
-def _only_in(name: str, *states: str, then: tuple[str, ...] = ()) -> None:
-    """A call that the lab can only refuse: by the power state, or as what it cannot do."""
-
-    def refuse(call: Call, vm: str, *rest: Any) -> None:
-        record = call.db.get("VM", vm)
-        if record["power_state"] not in states:
-            raise machines.bad_power_state(record, states)
-        raise Failure(*(then or ("NOT_IMPLEMENTED", name)))
-
-    implements(f"VM.{name}")(refuse)
-
-
-_only_in("send_sysrq", "Running")
-_only_in("send_trigger", "Running")
-_only_in("call_plugin", "Running")
-_only_in("get_data_sources", "Running")
-_only_in("forget_data_source_archives", "Running")
-_only_in("get_boot_record", "Paused", "Suspended", "Running")
-
-
-@implements("VM.query_services")
-def query_services(call: Call, vm: str) -> None:
-    call.db.get("VM", vm)
-    raise Failure("NOT_SYSTEM_DOMAIN", vm)
-
-
-@implements("VM.csvm")
-def csvm(call: Call, vm: str) -> None:
-    call.db.get("VDI", call.db.get("VM", vm)["suspend_VDI"])
-    raise Failure("NOT_IMPLEMENTED", "csvm")
-
-
-@implements("VM.restart_device_models")
-def restart_device_models(call: Call, vm: str) -> None:
-    record = call.db.get("VM", vm)
-    if record["power_state"] != "Running":
-        raise Failure("VM_BAD_POWER_STATE", vm, "Running", record["power_state"])
-    if record["guest_metrics"] == NULL:
-        raise Failure("VM_MISSING_PV_DRIVERS", vm)

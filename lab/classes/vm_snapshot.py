@@ -2,118 +2,84 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""VM: snapshots and going back to them."""
+"""VM: snapshots, of the disks alone or with the guest's memory (checkpoints)."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from lab import volumes
-from lab.classes import vbd as disks
-from lab.classes import vif as interfaces
-from lab.classes import vm as machines
-from lab.classes import vm_clone, vm_power
+from lab.classes import sr as repositories
+from lab.classes import vm_clone, vm_suspend
+from lab.classes import vm_domain as domains
+from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
-from lab.values import NULL
 from lab.world import Call, now
 
-#: Fields that a revert leaves as they are.
-KEPT_BY_REVERT = {
-    "is_a_template", "is_a_snapshot", "snapshot_of", "snapshot_time", "snapshot_info", "snapshot_metadata",
-    "other_config", "tags", "power_state",
-}  # fmt: skip
+
+def _as_snapshot(source: Record, power_state: str) -> dict[str, Any]:
+    """The fields by which a copy of the VM is its snapshot."""
+    return {
+        "is_a_template": True, "is_a_snapshot": True, "snapshot_of": source.ref, "snapshot_time": now(),
+        "parent": source["parent"], "snapshot_metadata": json.dumps(source.fields),
+        "snapshot_info": {"power-state-at-snapshot": power_state, "disk-snapshot-type": "crash_consistent"},
+    }  # fmt: skip
+
+
+async def _take(call: Call, vm: str, name: str, kind: vm_clone.Kind, state: str, ignored: list[str]) -> str:
+    source = call.db.get("VM", vm)
+    new = await vm_clone.duplicate(call, vm, name, kind, ignored=ignored, **_as_snapshot(source, state))
+    call.db.set("VM", vm, parent=new)
+    return new
 
 
 @implements("VM.snapshot")
 async def snapshot(call: Call, vm: str, name: str, ignored: list[str]) -> str:
     """A halted template of the VM as it is; disks in `ignored` are left out."""
-    call.db.get("VM", vm)
-    async with machines.hold(call, vm, "snapshot"):
+    async with lifecycle.hold(call, vm, "snapshot"):
         source = call.db.get("VM", vm)
         vm_clone.require_storage(call, source)
-        made = await vm_clone.copy_disks(
-            call, _without(call, source, ignored), lambda d: vm_clone.branch_disk(call, d, True)
-        )
-        new = vm_clone.copy_record(
-            call, source, name, is_a_template=True, is_a_snapshot=True, snapshot_of=vm, snapshot_time=now(),
-            parent=source["parent"], snapshot_metadata=json.dumps({"name_label": source["name_label"]}),
-            snapshot_info={
-                "power-state-at-snapshot": source["power_state"], "disk-snapshot-type": "crash_consistent",
-            },
-            transportable_snapshot_id="",
-        )  # fmt: skip
-        seed = source["other_config"].get("mac_seed", "")
-        call.db.put("VM", new, "other_config", "mac_seed", seed)
-        vm_clone.copy_devices(call, source, new, made, keep_macs=True)
-        call.db.set("VM", vm, parent=new)
-    call.world.refresh("VM", new)
-    return new
-
-
-def _without(call: Call, source: Record, ignored: list[str]) -> Record:
-    if not ignored:
-        return source
-    vbds = [vbd for vbd in source["VBDs"] if call.db.get("VBD", vbd)["VDI"] not in ignored]
-    return Record("VM", source.ref, {**source.fields, "VBDs": vbds}, source.created, source.modified)
-
-
-@implements("VM.revert")
-async def revert(call: Call, snapshot: str) -> None:
-    """Gives the VM new clones of the snapshot's disks; its own disks are destroyed."""
-    record = call.db.get("VM", snapshot)
-    if not record["is_a_snapshot"]:
-        raise Failure("VM_REVERT_FAILED", snapshot, NULL)
-    vm = record["snapshot_of"]
-    async with machines.hold(call, snapshot, "revert"):
-        if not call.db.exists("VM", vm):
-            vm = vm_clone.copy_record(call, record, record["name_label"], is_a_template=False)
-        if call.db.get("VM", vm)["power_state"] != "Halted":
-            await call.world.hypervisor.destroy(call.db.get("VM", vm)["uuid"])
-            vm_power.note_halted(call.world, vm)
-        made = await vm_clone.copy_disks(call, record, lambda disk: vm_clone.branch_disk(call, disk, False))
-        await _remove_devices(call, vm)
-        taken = {k: v for k, v in record.fields.items() if k not in vm_clone.NOT_COPIED | KEPT_BY_REVERT}
-        taken.update(json.loads(record["snapshot_metadata"] or "{}"))
-        call.db.set("VM", vm, **taken, parent=snapshot)
-        vm_clone.copy_devices(call, record, vm, made, keep_macs=True)
-    machines.refresh(call.world, vm)
-
-
-async def _remove_devices(call: Call, vm: str) -> None:
-    for vbd in call.db.get("VM", vm)["VBDs"]:
-        found = call.db.get("VBD", vbd)
-        disks.remove(call, vbd)
-        if found["type"] != "CD" and call.db.exists("VDI", found["VDI"]):
-            await volumes.erase(call, found["VDI"])
-    for vif in call.db.get("VM", vm)["VIFs"]:
-        interfaces.remove(call, vif)
+        return await _take(call, vm, name, "snapshot", source["power_state"], ignored)
 
 
 @implements("VM.checkpoint")
 async def checkpoint(call: Call, vm: str, name: str) -> str:
-    """A snapshot; the lab keeps no memory images, so it is refused for running guests as without an agent."""
-    failure = machines.refusal(call.world, vm, "checkpoint")
-    if failure:
-        raise failure
-    raise Failure("VM_LACKS_FEATURE", vm)
+    """A snapshot with the memory of the guest, which is suspended and resumed for it."""
+    async with lifecycle.hold(call, vm, "checkpoint"):
+        source = call.db.get("VM", vm)
+        state, host = source["power_state"], source["resident_on"]
+        if state != "Running":
+            vm_clone.require_storage(call, source)
+            return await _take(call, vm, name, "checkpoint", state, [])
+        _require_snapshots(call, source)
+        async with domains.worker(call, vm, host):
+            await vm_suspend.write_memory(call, vm)
+            try:
+                return await _take(call, vm, name, "checkpoint", state, [])
+            finally:
+                await vm_suspend.read_memory(call, vm, host, paused=False)
 
 
-@implements("VM.suspend")
-async def suspend(call: Call, vm: str) -> None:
-    """The lab keeps no memory images: refused as for a guest that cannot be suspended."""
-    failure = machines.refusal(call.world, vm, "suspend")
-    if failure:
-        raise failure
-    raise Failure("VM_LACKS_FEATURE", vm)
+def _require_snapshots(call: Call, source: Record) -> None:
+    """Raises SR_OPERATION_NOT_SUPPORTED, which names the VM here, when a repository cannot take snapshots."""
+    for vbd in source["VBDs"]:
+        record = call.db.get("VBD", vbd)
+        vdi = call.db.find("VDI", record["VDI"])
+        if record["type"] == "CD" or vdi is None:
+            continue
+        try:
+            repositories.require_operation(call.world, vdi["SR"], "vdi_snapshot")
+        except Failure as failure:
+            raise Failure("SR_OPERATION_NOT_SUPPORTED", source.ref) from failure
 
 
-@implements("VM.resume")
-def resume(call: Call, vm: str, start_paused: bool, force: bool) -> None:
-    raise machines.refusal(call.world, vm, "resume") or Failure("VM_LACKS_FEATURE", vm)
-
-
-@implements("VM.resume_on")
-def resume_on(call: Call, vm: str, host: str, start_paused: bool, force: bool) -> None:
-    raise machines.refusal(call.world, vm, "resume_on") or Failure("VM_LACKS_FEATURE", vm)
+@implements("VM.update_snapshot_metadata")
+def update_snapshot_metadata(call: Call, vm: str, snapshot_of: str, time: float, transportable: str) -> None:
+    """Make the VM a snapshot of another one, for those that bring it from elsewhere."""
+    call.db.set(
+        "VM", vm, is_a_snapshot=True, snapshot_time=time, snapshot_of=snapshot_of,
+        transportable_snapshot_id=transportable,
+    )  # fmt: skip
+    lifecycle.refresh(call.world, vm)

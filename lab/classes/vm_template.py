@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from lab import volumes
-from lab.classes import vbd as disks
-from lab.classes import vdi_life
+from lab import inner
 from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call
@@ -19,22 +18,24 @@ from lab.world import Call
 
 @implements("VM.provision")
 async def provision(call: Call, vm: str) -> None:
-    """Makes the disks of other_config:disks; an `sr` that is no uuid of a repository is refused."""
-    call.db.get("VM", vm)
-    async with machines.hold(call, vm, "provision"):
+    """Makes the disks of other_config:disks; an `sr` that is no uuid of a repository is refused.
+
+    The VM is no template any more, even when that fails.
+    """
+    async with lifecycle.hold(call, vm, "provision"):
+        machines.make_instance(call, vm)
         config = call.db.get("VM", vm)["other_config"]
-        call.db.set("VM", vm, is_a_template=False, is_default_template=False)
         made: list[str] = []
         try:
             for element in _wanted(config.get("disks", "")):
                 made.append(await _make_disk(call, vm, element))
         except Failure:
             for vdi in made:
-                await volumes.erase(call, vdi)
+                await inner.try_call(call, "VDI.destroy", vdi)
             raise
         rest = {key: value for key, value in config.items() if key not in ("disks", "postinstall")}
         call.db.set("VM", vm, other_config=rest)
-    machines.refresh(call.world, vm)
+    lifecycle.refresh(call.world, vm)
 
 
 def _wanted(text: str) -> list[ElementTree.Element]:
@@ -47,21 +48,24 @@ def _wanted(text: str) -> list[ElementTree.Element]:
 
 
 async def _make_disk(call: Call, vm: str, element: ElementTree.Element) -> str:
-    sr = _repository(call, element.get("sr", ""))
+    """The disk, attached to the VM that is to own it."""
+    device, kind = element.get("device", "0"), element.get("type", "system")
     fields = {
-        "name_label": element.get("device", "0"), "name_description": "Created by template provisioner", "SR": sr,
-        "virtual_size": int(element.get("size", "0")), "type": element.get("type", "system"), "sharable": False,
-        "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [],
+        "name_label": device, "name_description": "Created by template provisioner",
+        "SR": _repository(call, element.get("sr", "")), "virtual_size": int(element.get("size", "0")), "type": kind,
+        "sharable": False, "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [],
     }  # fmt: skip
-    vdi = await vdi_life.create(call, fields)
-    disks.make(
-        call,
-        {
-            "VM": vm, "VDI": vdi, "userdevice": element.get("device", "0"), "mode": "RW", "type": "Disk",
-            "bootable": element.get("bootable") == "true", "unpluggable": element.get("type") != "system",
-            "other_config": {"owner": ""},
-        },
-    )  # fmt: skip
+    vdi = str(await inner.call(call, "VDI.create", fields))
+    link = {
+        "VM": vm, "VDI": vdi, "userdevice": device, "mode": "RW", "type": "Disk", "empty": False, "device": "",
+        "bootable": element.get("bootable") == "true", "unpluggable": kind != "system", "currently_attached": False,
+        "other_config": {"owner": ""}, "qos_algorithm_type": "", "qos_algorithm_params": {},
+    }  # fmt: skip
+    try:
+        await inner.call(call, "VBD.create", link)
+    except Failure:
+        await inner.try_call(call, "VDI.destroy", vdi)
+        raise
     return vdi
 
 
