@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from lab import forwarding, membership
-from lab.classes import vm_power
+from lab.classes import vm_domain
 from lab.dispatch import in_background
 from lab.world import World, now
 
@@ -68,7 +68,7 @@ async def power_on(world: World, host: str) -> None:
     for vm in record["resident_VMs"]:
         found = database.get("VM", vm)
         if not found["is_control_domain"] and found["uuid"] not in running:
-            vm_power.note_halted(world, vm)
+            vm_domain.note_halted(world, vm)
     for pbd in record["PBDs"]:
         database.set("PBD", pbd, currently_attached=True)
         world.refresh("SR", database.get("PBD", pbd)["SR"])

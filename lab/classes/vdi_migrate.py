@@ -10,7 +10,7 @@ from lab import placement
 from lab.classes import host_migrate, vm_migrate_send
 from lab.classes import migration_checks as checks
 from lab.classes import sr as repositories
-from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.errors import Failure
 from lab.registry import implements
 from lab.values import NULL
@@ -25,7 +25,7 @@ async def pool_migrate(call: Call, vdi: str, sr: str, options: dict[str, str]) -
         raise Failure("VDI_NEEDS_VM_FOR_MIGRATE", vdi)
     vbd = record["VBDs"][0]
     vm = call.db.get("VBD", vbd)["VM"]
-    async with machines.hold(call, vm, "migrate_send"):
+    async with lifecycle.hold(call, vm, "migrate_send"):
         running = call.db.get("VM", vm)["resident_on"]
         sender = running if running != NULL else placement.choose(call.world, vm)
         await _move(call, vdi, sr, vm, sender, options)

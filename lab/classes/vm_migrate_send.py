@@ -14,7 +14,7 @@ from lab.classes import host_migrate, vdi_move, vm_migrate, vm_transfer
 from lab.classes import migration_checks as checks
 from lab.classes import sr as repositories
 from lab.classes import vbd as devices
-from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.classes.host_migrate import Destination
 from lab.classes.migration_checks import Map
 from lab.classes.vdi_move import Transfer
@@ -48,7 +48,7 @@ async def migrate_send(
     running = call.db.get("VM", vm)["power_state"] in LIVE
     if running and "host" not in dest:
         raise internal("Not_found")
-    async with machines.hold(call, vm, "migrate_send"):
+    async with lifecycle.hold(call, vm, "migrate_send"):
         checks.assert_can_migrate(call, vm, dest, live, vdi_map, vif_map, options, vgpu_map)
         target = host_migrate.destination(call, dest)
         if not running:
@@ -168,7 +168,7 @@ async def _carry(transfer: Transfer, vm: str, disks: list[Record], places: Map, 
         _remap(call, vm, found, transfer.target.host)
         if call.db.get("VM", vm)["power_state"] in LIVE:
             vm_migrate.settle_on(call, vm, transfer.target.host)
-    machines.refresh(call.world, vm)
+    lifecycle.refresh(call.world, vm)
     return vm
 
 

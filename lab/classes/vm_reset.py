@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from lab import membership
-from lab.classes import vm_power
+from lab.classes import vm_domain
 from lab.errors import Failure
 from lab.registry import implements
 from lab.values import NULL
@@ -17,7 +17,7 @@ from lab.world import Call, World
 def reset(world: World, vm: str) -> None:
     """Write down that the VM is halted; nobody is asked whether that is so."""
     world.database.set("VM", vm, scheduled_to_be_resident_on=NULL, current_operations={})
-    vm_power.note_halted(world, vm)
+    vm_domain.note_halted(world, vm)
 
 
 @implements("VM.power_state_reset")

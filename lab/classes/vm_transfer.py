@@ -12,6 +12,7 @@ from typing import Any
 from lab.classes import vbd as devices
 from lab.classes import vif as interfaces
 from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory, vm_migrate
 from lab.classes.vdi_move import Transfer
 from lab.database import Record
@@ -42,7 +43,7 @@ def send(transfer: Transfer, vm: str, disks: Map, networks: Map) -> str:
         remote.db.set("VM", there, parent=made.get(parent, NULL))
     if source["power_state"] in LIVE and not transfer.copy:
         vm_migrate.settle_on(remote, new, transfer.target.host)
-    machines.refresh(remote.world, new)
+    lifecycle.refresh(remote.world, new)
     return new
 
 

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from lab import placement
-from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
 from lab.storage import DiskError
@@ -45,7 +45,7 @@ async def export(transfer: Transfer) -> web.StreamResponse:
         return redirect
     transfer.progress(0.0)
     preserve = transfer.parameter("preserve_power_state") == "true"
-    async with machines.hold(transfer.call, vm, "export"):
+    async with lifecycle.hold(transfer.call, vm, "export"):
         answer = await transfer.begin(**FILE)
         table, ova = metadata.export(Export(transfer.world, preserve_power_state=preserve), [vm])
         disks = _disks(transfer, record, table, preserve)
@@ -100,7 +100,7 @@ async def export_metadata(transfer: Transfer) -> web.StreamResponse:
         raise Failure("OPERATION_NOT_ALLOWED", "Exporting metadata of a snapshot is not allowed")
     async with AsyncExitStack() as held:
         for vm in vms:
-            await held.enter_async_context(machines.hold(transfer.call, vm, "metadata_export"))
+            await held.enter_async_context(lifecycle.hold(transfer.call, vm, "metadata_export"))
         wanted = Export(
             transfer.world,
             with_snapshots=query.get("export_snapshots", "true") == "true",

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.classes import vm as machines
+from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import HANDLERS
@@ -88,7 +88,7 @@ class Importer:
         """The VMs are free from now on; those that are no snapshots."""
         for vm in self.vms:
             self.call.db.drop("VM", vm, "current_operations", self.call.task)
-            machines.refresh(self.call.world, vm)
+            lifecycle.refresh(self.call.world, vm)
         self.call.world.settle()
         return [vm for vm in self.vms if not self.call.db.get("VM", vm)["is_a_snapshot"]]
 
