@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from lab import membership, placement, tasks
-from lab.classes import vm, vm_memory, vm_migrate
+from lab.classes import vm_lifecycle, vm_memory, vm_migrate
 from lab.errors import Failure, internal
 from lab.values import NULL, Type
 from lab.world import Call, World
@@ -45,7 +45,7 @@ def plan(world: World, host: str) -> Plan:
             found[guest] = reason
     movable = [guest for guest in guests if guest not in found]
     for guest in guests:
-        reason = vm.refusal(world, guest, "pool_migrate")
+        reason = vm_lifecycle.refusal(world, guest, "pool_migrate")
         if reason:
             found[guest] = reason
     places = _pack(world, movable, targets)
