@@ -164,17 +164,20 @@ def _note_collapsed(world: World, leaf: Record, base: Record) -> None:
 
 
 async def recover(world: World) -> None:
-    """After a start: collect everywhere, and remove what a server that was killed left without a record."""
+    """After a start: collect everywhere, and remove what a server that was killed left without a record.
+
+    Layers without a record that others have below them stay.
+    """
     for record in world.database.all("SR"):
         kick(world, record.ref)
     known = {record["uuid"] for other in world.pools for record in other.database.all("VDI")}
-    shelved = set(await world.disks.notes(SHELVED))
+    known |= set(await world.disks.notes(SHELVED))
     shapes = await world.disks.shapes()
-    needed = {shape.parent for uuid, shape in shapes.items() if uuid in known or uuid in shelved}
-    while needed - known - shelved:
-        # layers between known ones whose record was lost stay, with all below them
-        known |= needed
-        needed = {shapes[uuid].parent for uuid in needed if uuid in shapes}
-    for uuid in sorted(set(shapes) - known - shelved):
+    kept = set()
+    for uuid in known & set(shapes):
+        while uuid in shapes and uuid not in kept:
+            kept.add(uuid)
+            uuid = shapes[uuid].parent
+    for uuid in sorted(set(shapes) - kept):
         LOG.warning("disk %s has no record and goes", uuid)
         await world.disks.destroy(uuid)

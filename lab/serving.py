@@ -17,6 +17,8 @@ from aiohttp import web
 
 from lab import classes, membership, schema, topology
 from lab.classes import vm_domain, vm_events
+from lab import classes, collector, membership, schema, topology
+from lab.classes import vm_power
 from lab.database import Database
 from lab.dispatch import in_background
 from lab.hypervisor import Callbacks, GuestReport, Hypervisor
@@ -105,6 +107,8 @@ async def open_lab(
             world.database.load(stored[number])
         else:
             await topology.furnish(world, number)
+    for world in worlds:
+        await collector.recover(world)
     await adopt_guests(worlds)
     for world in worlds:
         in_background(world, recorder.record(world))

@@ -10,6 +10,7 @@ All sizes are bytes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import replace
 
 from lab.database import Record
 from lab.errors import Failure
@@ -159,6 +160,20 @@ async def metered(world: World, vdi: Record, extents: AsyncIterable[Extent]) -> 
             if driver.growth(now, len(touched) * BLOCK_SIZE) > room:
                 raise DiskError(f"no space left for disk {vdi['uuid']}")
         yield extent
+
+
+async def require_to_attach(world: World, vbd: Record) -> None:
+    """Raises SR_BACKEND_FAILURE_180 when there is no room to inflate the disk for a VBD that is to write to it."""
+    vdi = world.database.find("VDI", vbd["VDI"])
+    if vdi is None or vbd["mode"] != "RW":
+        return
+    driver, now = kind(world, vdi["SR"]), await volume(world, vdi)
+    if driver.taken(replace(now, inflated=True)) - driver.taken(now) > free(world, vdi["SR"]):
+        text = (
+            "Volume Group out of space. The SR is over-provisioned, and out of space. Unable to grow the underlying "
+            "volume to accommodate the virtual size of the disk."
+        )
+        raise backend_failure(180, text)
 
 
 async def require_for_copy(world: World, source: Record, target: Record) -> None:

@@ -2,24 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""VBD: the link between a VM and a disk or a disc."""
+"""VBD: the link between a VM and a disk or a disc; its devices, and when what may be done with it."""
 
 from __future__ import annotations
 
 import re
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from lab import operations
 from lab.database import Record
 from lab.errors import Failure
-from lab.hypervisor import HypervisorError
-from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call, World
 
-#: Types of disks that a VBD may be made of.
-USABLE_TYPES = ("system", "user", "ephemeral", "suspend", "crashdump", "metadata", "rrd", "pvs_cache")
+#: All operations, in the order in which allowed_operations lists them.
+OPERATIONS = ("attach", "eject", "unplug", "unplug_force", "insert", "plug", "pause", "unpause")
+UNPLUGGING = ("unplug", "unplug_force")
+PLUGGING = ("plug", *UNPLUGGING)
+#: Operations for which the disk must be to be had.
+ATTACHING = ("attach", "insert", "plug")
+PAUSING = ("pause", "unpause")
 DEVICE = re.compile(r"(xvd|hd|sd)([a-z]+)")
+#: Operations of a VM during which nothing is plugged or unplugged.
+ENDING = ("clean_shutdown", "hard_shutdown", "suspend", "pause")
 #: Operations on a disk during which it can be attached all the same.
 HARMLESS = ("mirror", "copy")
 
@@ -48,6 +54,12 @@ def device_name(userdevice: str) -> str:
     return f"xvd{letters}"
 
 
+def position(record: Record) -> int:
+    """Where the guest has the VBD's device, from 0."""
+    found = device_number(record["userdevice"])
+    return found[1] if found else 0
+
+
 def free_positions(world: World, vm: str) -> list[int]:
     """Positions that the VM's VBDs leave free; the last one (255) is the control domain's only."""
     record = world.database.get("VM", vm)
@@ -56,13 +68,126 @@ def free_positions(world: World, vm: str) -> list[int]:
     return [position for position in range(last + 1) if ("", position) not in used]
 
 
-def sharing_refusal(world: World, record: Record) -> Failure | None:
-    """Why the disk of this VBD cannot be attached now: others write it, or read it while this one would write."""
+def refusal(world: World, vbd: str, name: str, task: str = "", sharing: bool = True) -> Failure | None:
+    """Why an operation cannot be done with the VBD now; without sharing, who else has the disk does not count."""
+    record = world.database.get("VBD", vbd)
+    vm = world.database.get("VM", record["VM"])
+    return (
+        _clash(record, name, task)
+        or _unsuitable(record, name)
+        or _power_refusal(record, vm, name)
+        or _ending(vm, name, task)
+        or _guest_refusal(world, record, vm, name)
+        or _suspended(record, vm, name)
+        or _disk_refusal(world, record, vm, name, task, sharing)
+    )
+
+
+def _clash(record: Record, name: str, task: str) -> Failure | None:
+    """What is paused can be resumed while it is attached, as in a reboot."""
+    harmless = {"pause": PAUSING, "unpause": ("attach", *PAUSING)}.get(name, ())
+    for other, running in record["current_operations"].items():
+        if other != task and running not in harmless:
+            return Failure(operations.IN_PROGRESS, "VBD", record.ref, running, other)
+    return None
+
+
+def _unsuitable(record: Record, name: str) -> Failure | None:
+    if name in UNPLUGGING and not record["unpluggable"]:
+        return Failure("VBD_NOT_UNPLUGGABLE", record.ref)
+    if name in ("insert", "eject") and record["type"] != "CD":
+        return Failure("VBD_NOT_REMOVABLE_MEDIA", record.ref)
+    if name == "eject" and record["empty"]:
+        return Failure("VBD_IS_EMPTY", record.ref)
+    if name == "insert" and not record["empty"]:
+        return Failure("VBD_NOT_EMPTY", record.ref)
+    return None
+
+
+def _power_refusal(record: Record, vm: Record, name: str) -> Failure | None:
+    state = vm["power_state"]
+    if state == "Running":
+        if name == "plug" and record["currently_attached"]:
+            return Failure("DEVICE_ALREADY_ATTACHED", record.ref)
+        if name in UNPLUGGING and not record["currently_attached"]:
+            return Failure("DEVICE_ALREADY_DETACHED", record.ref)
+        return None
+    if name in PLUGGING or (name in PAUSING and state != "Paused"):
+        return Failure("VM_BAD_POWER_STATE", vm.ref, "running", state.lower())
+    return None
+
+
+def _ending(vm: Record, name: str, task: str) -> Failure | None:
+    for other, running in vm["current_operations"].items():
+        if name in ("plug", "unplug") and running in ENDING and other != task:
+            return Failure("OPERATION_NOT_ALLOWED", f"Current operation on VM:{vm.ref} is {running}")
+    return None
+
+
+def _guest_refusal(world: World, record: Record, vm: Record, name: str) -> Failure | None:
+    """Plugging is done by the drivers of an HVM guest, if it has any; discs are changed without them."""
+    if name not in PLUGGING or vm["power_state"] != "Running" or vm["domain_type"] != "hvm":
+        return None
+    failure = driver_refusal(world, vm)
+    if failure:
+        return failure
+    if record["type"] == "CD":
+        text = "HVM CDROMs cannot be hotplugged/unplugged, only inserted or ejected"
+        return Failure("OPERATION_NOT_ALLOWED", text)
+    return None
+
+
+def driver_refusal(world: World, vm: Record) -> Failure | None:
+    """Why disks cannot be plugged into a running HVM guest: no agent has reported, or it says that it cannot."""
+    metrics = world.database.find("VM_guest_metrics", vm["guest_metrics"])
+    able = metrics["can_use_hotplug_vbd"] if metrics else "unspecified"
+    if able == "yes" or (metrics and able == "unspecified" and metrics["PV_drivers_detected"]):
+        return None
+    if able == "no":
+        return Failure("OPERATION_NOT_ALLOWED", "VM states it does not support VBD hotplug.")
+    return Failure("VM_MISSING_PV_DRIVERS", vm.ref)
+
+
+def require_drivers(call: Call, vm: Record) -> None:
+    """Raises VM_MISSING_PV_DRIVERS for an HVM guest from which no agent has reported."""
+    metrics = call.db.find("VM_guest_metrics", vm["guest_metrics"])
+    if vm["domain_type"] == "hvm" and not (metrics and metrics["PV_drivers_detected"]):
+        raise Failure("VM_MISSING_PV_DRIVERS", vm.ref)
+
+
+def _suspended(record: Record, vm: Record, name: str) -> Failure | None:
+    if name in ("insert", "eject") and record["type"] == "CD" and vm["power_state"] == "Suspended":
+        return Failure("VM_BAD_POWER_STATE", vm.ref, "halted, running", "suspended")
+    return None
+
+
+def _disk_refusal(
+    world: World, record: Record, vm: Record, name: str, task: str, sharing: bool
+) -> Failure | None:  # fmt: skip
+    if record["empty"]:
+        return None
+    vdi = world.database.get("VDI", record["VDI"])
+    if not vdi["managed"]:
+        return Failure("VDI_NOT_MANAGED", record.ref)
+    if name not in ATTACHING:
+        return None
+    for other, running in vdi["current_operations"].items():
+        if other != task and running not in HARMLESS:
+            return Failure(operations.IN_PROGRESS, "VDI", vdi.ref, running, other)
+    if vdi["uuid"] in world.merging:
+        return Failure(operations.IN_PROGRESS, "VDI", vdi.ref, "update", NULL)
+    if record["currently_attached"] or not sharing:
+        return None
+    return _sharing_refusal(world, record, vm)
+
+
+def _sharing_refusal(world: World, record: Record, vm: Record) -> Failure | None:
+    """Others write the disk, or read it while this one would write."""
     vdi = world.database.get("VDI", record["VDI"])
     others = [world.database.get("VBD", vbd) for vbd in vdi["VBDs"] if vbd != record.ref]
     holding = [vbd for vbd in others if _holds(world, vbd)]
     written = record["mode"] == "RW" or any(vbd["mode"] == "RW" for vbd in holding)
-    if holding and written and not vdi["sharable"]:
+    if holding and written and not vdi["sharable"] and not vm["is_control_domain"]:
         return Failure("VDI_IN_USE", vdi.ref)
     if record["mode"] == "RW" and vdi["read_only"]:
         return Failure("VDI_READONLY", vdi.ref)
@@ -77,38 +202,23 @@ def _holds(world: World, vbd: Record) -> bool:
 
 
 def attach_refusal(world: World, vbd: str, task: str = "") -> Failure | None:
-    """Why the VBD cannot be attached now (at the start of its VM, or by plug)."""
-    record = world.database.get("VBD", vbd)
-    for other, running in record["current_operations"].items():
-        if other != task:
-            return Failure(operations.IN_PROGRESS, "VBD", vbd, running, other)
-    if record["empty"] or record["currently_attached"]:
-        return None
-    vdi = world.database.get("VDI", record["VDI"])
-    if not vdi["managed"]:
-        return Failure("VDI_NOT_MANAGED", vbd)
-    for other, running in vdi["current_operations"].items():
-        if other != task and running not in HARMLESS:
-            return Failure(operations.IN_PROGRESS, "VDI", vdi.ref, running, other)
-    return sharing_refusal(world, record)
+    """Why the VBD cannot be attached now, at the start of its VM."""
+    return refusal(world, vbd, "attach", task)
 
 
 def allowed_operations(world: World, vbd: str) -> list[str]:
     """What the VM's state and the VBD's kind allow; sharing is not looked at, as in XAPI."""
     record = world.database.get("VBD", vbd)
-    vm = world.database.find("VM", record["VM"])
-    if vm is None or record["current_operations"]:
+    if not world.database.exists("VM", record["VM"]):
         return []
-    removable = record["type"] == "CD"
-    media = [("insert" if record["empty"] else "eject")] if removable else []
-    if vm["power_state"] != "Running":
-        return ["attach", *media] if vm["power_state"] == "Halted" else ["attach"]
-    if removable and vm["domain_type"] == "hvm":
-        return ["attach", *media, "pause", "unpause"]
-    if record["currently_attached"]:
-        unplug = ["unplug", "unplug_force"] if record["unpluggable"] else []
-        return ["attach", *media, "pause", "unpause", *unplug]
-    return ["attach", *media, "pause", "unpause", "plug"]
+    if not record["empty"] and not world.database.exists("VDI", record["VDI"]):
+        return []
+    return [name for name in OPERATIONS if refusal(world, vbd, name, sharing=False) is None]
+
+
+def hold(call: Call, vbd: str, name: str) -> AbstractAsyncContextManager[None]:
+    """Hold an operation on the VBD."""
+    return operations.operation(call, "VBD", vbd, name, lambda: refusal(call.world, vbd, name, call.task))
 
 
 def refresh(world: World, vm: str) -> None:
@@ -116,21 +226,6 @@ def refresh(world: World, vm: str) -> None:
     vbds = world.database.get("VM", vm)["VBDs"]
     world.refresh("VBD", *vbds)
     world.refresh("VDI", *(world.database.get("VBD", vbd)["VDI"] for vbd in vbds))
-
-
-@implements("VBD.create")
-def create(call: Call, record: dict[str, Any]) -> str:
-    _check_media(call, record)
-    vm = call.db.get("VM", record["VM"])
-    userdevice = _choose_device(call, vm.ref, record["userdevice"])
-    fields = {
-        **record,
-        "userdevice": userdevice,
-        "device": "",
-        "VDI": NULL if record["empty"] else record["VDI"],
-        "currently_attached": record["currently_attached"] and vm["power_state"] == "Suspended",
-    }
-    return make(call, fields)
 
 
 def make(call: Call, fields: dict[str, Any]) -> str:
@@ -141,43 +236,6 @@ def make(call: Call, fields: dict[str, Any]) -> str:
     return vbd
 
 
-def _check_media(call: Call, record: dict[str, Any]) -> None:
-    if not record["empty"]:
-        vdi = call.db.get("VDI", record["VDI"])
-        if vdi["type"] not in USABLE_TYPES:
-            raise Failure("VDI_INCOMPATIBLE_TYPE", vdi.ref, vdi["type"])
-    if record["type"] == "CD" and record["mode"] != "RO":
-        raise Failure("VBD_CDS_MUST_BE_READONLY")
-    if record["type"] != "CD" and record["empty"]:
-        raise Failure("VBD_NOT_REMOVABLE_MEDIA", "in constructor")
-    if record["mode"] == "RW" and call.db.get("VDI", record["VDI"])["read_only"]:
-        raise Failure("VDI_READONLY", record["VDI"])
-
-
-def _choose_device(call: Call, vm: str, userdevice: str) -> str:
-    if userdevice == "autodetect":
-        free = free_positions(call.world, vm)
-        if not free:
-            raise Failure("INVALID_DEVICE", userdevice)
-        return str(free[0])
-    number = device_number(userdevice)
-    if number is None:
-        raise Failure("INVALID_DEVICE", userdevice)
-    taken = [call.db.get("VBD", vbd)["userdevice"] for vbd in call.db.get("VM", vm)["VBDs"]]
-    if number in [device_number(other) for other in taken]:
-        raise Failure("DEVICE_ALREADY_EXISTS", userdevice)
-    return userdevice
-
-
-@implements("VBD.destroy")
-def destroy(call: Call, vbd: str) -> None:
-    record = call.db.get("VBD", vbd)
-    if record["currently_attached"]:
-        vm = call.db.get("VM", record["VM"])["uuid"]
-        raise Failure("OPERATION_NOT_ALLOWED", f"VBD '{record['uuid']}' still attached to '{vm}'")
-    remove(call, vbd)
-
-
 def remove(call: Call, vbd: str) -> None:
     """Remove the VBD and its metrics."""
     record = call.db.get("VBD", vbd)
@@ -185,118 +243,3 @@ def remove(call: Call, vbd: str) -> None:
         call.db.delete("VBD_metrics", record["metrics"])
     call.db.delete("VBD", vbd)
     call.world.refresh("VDI", record["VDI"])
-
-
-def _require_running(call: Call, record: Record) -> Record:
-    vm = call.db.get("VM", record["VM"])
-    if vm["power_state"] != "Running":
-        raise Failure("VM_BAD_POWER_STATE", vm.ref, "running", vm["power_state"].lower())
-    return vm
-
-
-def require_drivers(call: Call, vm: Record) -> None:
-    """Raises VM_MISSING_PV_DRIVERS for an HVM guest from which no agent has reported."""
-    if vm["domain_type"] != "hvm":
-        return
-    metrics = call.db.find("VM_guest_metrics", vm["guest_metrics"])
-    if metrics is None or not metrics["PV_drivers_detected"]:
-        raise Failure("VM_MISSING_PV_DRIVERS", vm.ref)
-
-
-@implements("VBD.plug")
-async def plug(call: Call, vbd: str) -> None:
-    record = call.db.get("VBD", vbd)
-    vm = _require_running(call, record)
-    if record["currently_attached"]:
-        raise Failure("DEVICE_ALREADY_ATTACHED", vbd)
-    if vm["domain_type"] == "hvm" and record["type"] == "CD":
-        text = "HVM CDROMs cannot be hotplugged/unplugged, only inserted or ejected"
-        raise Failure("OPERATION_NOT_ALLOWED", text)
-    require_drivers(call, vm)
-    if vm["domain_type"] == "hvm" and record["mode"] == "RO":
-        raise Failure("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", vbd)
-    check = lambda: attach_refusal(call.world, vbd, call.task)  # noqa: E731
-    async with operations.operation(call, "VBD", vbd, "plug", check):
-        call.db.set("VBD", vbd, currently_attached=True, device=device_name(record["userdevice"]))
-    refresh(call.world, vm.ref)
-
-
-@implements("VBD.unplug", "VBD.unplug_force")
-async def unplug(call: Call, vbd: str) -> None:
-    record = call.db.get("VBD", vbd)
-    vm = _require_running(call, record)
-    if not record["currently_attached"]:
-        raise Failure("DEVICE_ALREADY_DETACHED", vbd)
-    require_drivers(call, vm)
-    if not record["unpluggable"]:
-        raise Failure("VBD_NOT_UNPLUGGABLE", vbd)
-    async with operations.operation(call, "VBD", vbd, "unplug", lambda: operations.clash(call, "VBD", vbd)):
-        call.db.set("VBD", vbd, currently_attached=False, device="")
-    refresh(call.world, vm.ref)
-
-
-@implements("VBD.insert")
-async def insert(call: Call, vbd: str, vdi: str) -> None:
-    record = call.db.get("VBD", vbd)
-    if record["type"] != "CD":
-        raise Failure("VBD_NOT_REMOVABLE_MEDIA", vbd)
-    if not record["empty"]:
-        raise Failure("VBD_NOT_EMPTY", vbd)
-    disk = call.db.get("VDI", vdi)
-    await _change_disc(call, record, disk["uuid"])
-    call.db.set("VBD", vbd, VDI=vdi, empty=False)
-    _settle_disc(call, record)
-
-
-@implements("VBD.eject")
-async def eject(call: Call, vbd: str) -> None:
-    record = call.db.get("VBD", vbd)
-    if record["type"] != "CD":
-        raise Failure("VBD_NOT_REMOVABLE_MEDIA", vbd)
-    if record["empty"]:
-        raise Failure("VBD_IS_EMPTY", vbd)
-    await _change_disc(call, record, None)
-    call.db.set("VBD", vbd, VDI=NULL, empty=True)
-    _settle_disc(call, record)
-
-
-async def _change_disc(call: Call, record: Record, disk: str | None) -> None:
-    vm = call.db.get("VM", record["VM"])
-    found = device_number(record["userdevice"])
-    if vm["power_state"] not in ("Running", "Paused") or not found or not record["currently_attached"]:
-        return
-    try:
-        await call.world.hypervisor.insert(vm["uuid"], found[1], disk)
-    except HypervisorError as error:
-        raise Failure("INTERNAL_ERROR", str(error)) from error
-
-
-def _settle_disc(call: Call, record: Record) -> None:
-    """A running PV guest's drive is attached while a disc is in it, and only then."""
-    vm = call.db.get("VM", record["VM"])
-    if vm["power_state"] == "Running" and vm["domain_type"] != "hvm":
-        call.db.set("VBD", record.ref, currently_attached=not record["empty"])
-    call.world.refresh("VBD", record.ref)
-
-
-@implements("VBD.set_mode")
-def set_mode(call: Call, vbd: str, value: str) -> None:
-    record = call.db.get("VBD", vbd)
-    vm = call.db.get("VM", record["VM"])
-    if vm["power_state"] != "Halted":
-        raise Failure("VM_BAD_POWER_STATE", vm.ref, "halted", vm["power_state"].lower())
-    call.db.set("VBD", vbd, mode=value)
-
-
-@implements("VBD.assert_attachable")
-def assert_attachable(call: Call, vbd: str) -> None:
-    failure = attach_refusal(call.world, vbd)
-    if failure:
-        raise failure
-
-
-@implements("VBD.pause", "VBD.unpause")
-def pause(call: Call, vbd: str, *token: str) -> str:
-    """Deprecated; the storage layer's business."""
-    _require_running(call, call.db.get("VBD", vbd))
-    return ""

@@ -39,7 +39,7 @@ NOT_FOR_LOGS = (
 NOT_WHEN_TRACKED = ("mirror", "set_on_boot")
 #: Disks of the pool's own: XAPI keeps its state in them.
 HIGH_AVAILABILITY = ("ha_statefile", "redo_log")
-TYPE_NAMES = {"cbt_metadata": "CBT metadata", "user": "User", "system": "System"}
+TYPE_NAMES = {"cbt_metadata": "CBT metadata", "ha_statefile": "HA statefile", "pvs_cache": "PVS cache", "rrd": "rrd"}
 
 
 def type_name(kind: str) -> str:
