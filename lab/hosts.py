@@ -138,15 +138,19 @@ def forget_memory(world: World) -> None:
             world.database.delete(cls, record.ref)
 
 
-def restart_server(world: World, *hosts: str) -> None:
-    """Have the servers of these hosts start anew, soon: their connections break off."""
-    in_background(world, _restart(world, hosts))
+def restart_server(world: World, host: str) -> None:
+    """Have the server of a host start anew, soon: its connections break off, its memory is empty."""
+    in_background(world, _restart(world, host))
 
 
-async def _restart(world: World, hosts: tuple[str, ...]) -> None:
-    await asyncio.sleep(FUSE)
-    if world.coordinator in hosts:
+async def _restart(world: World, host: str) -> None:
+    await _cut_off(world, [host])
+    if world.coordinator == host:
         forget_memory(world)
+
+
+async def _cut_off(world: World, hosts: list[str]) -> None:
+    await asyncio.sleep(FUSE)
     for session in [session for session, host in world.local_sessions.items() if host in hosts]:
         del world.local_sessions[session]
     for host in hosts:
@@ -175,10 +179,12 @@ def take_over(world: World, host: str) -> None:
 
 
 def _begin_anew(world: World) -> None:
+    """The new coordinator's memory is empty; every server starts anew."""
+    forget_memory(world)
     hosts = membership.hosts_of(world)
     for host in hosts:
         refresh(world, host)
-    restart_server(world, *hosts)
+    in_background(world, _cut_off(world, hosts))
 
 
 def follow(world: World, host: str, address: str) -> None:

@@ -6,19 +6,9 @@
 
 from __future__ import annotations
 
-from lab.errors import Failure, internal
+from lab.errors import Failure
 from lab.registry import implements
 from lab.world import Call
-
-
-@implements("pool.sync_database")
-def sync_database(call: Call) -> None:
-    """There is no second host to copy the database to."""
-
-
-@implements("pool.recover_slaves")
-def recover_slaves(call: Call) -> list[str]:
-    return []
 
 
 @implements("pool.get_license_state")
@@ -33,27 +23,9 @@ def has_extension(call: Call, pool: str, name: str) -> bool:
     return False
 
 
-@implements("pool.designate_new_master")
-def designate_new_master(call: Call, host: str) -> None:
-    call.db.get("host", host)
-    if host != call.world.coordinator:
-        raise Failure("HOST_OFFLINE", host)
-
-
 @implements("pool.set_igmp_snooping_enabled")
 def set_igmp_snooping_enabled(call: Call, pool: str, value: bool) -> None:
     call.db.set("pool", pool, igmp_snooping_enabled=value)
-
-
-@implements("pool.is_slave")
-def is_slave(call: Call, host: str) -> bool:
-    return host != call.world.coordinator
-
-
-@implements("pool.eject")
-def eject(call: Call, host: str) -> None:
-    call.db.get("host", host)
-    raise internal("Xapi_pool.Cannot_eject_master")
 
 
 @implements("pool.set_ha_host_failures_to_tolerate")
@@ -73,8 +45,3 @@ def add_to_guest_agent_config(call: Call, pool: str, key: str, value: str) -> No
 @implements("pool.remove_from_guest_agent_config")
 def remove_from_guest_agent_config(call: Call, pool: str, key: str) -> None:
     call.db.drop("pool", pool, "guest_agent_config", key)
-
-
-@implements("pool.hello")
-def hello(call: Call, uuid: str, address: str) -> str:
-    return "ok" if uuid in call.db.tables["host"].by_uuid else "unknown_host"
