@@ -70,6 +70,8 @@ class World:
     scheduled: dict[str, None] = field(default_factory=dict)
     #: sessions that are good for one host only, and not in the database
     local_sessions: dict[str, str] = field(default_factory=dict)
+    #: network cards of each host that were ever seen: device -> MAC
+    cards: dict[str, dict[str, str]] = field(default_factory=dict)
     #: what sessions that registered for events have not read yet
     event_queue: Queue | None = None
     #: hosts that do not answer, whether that is known in the database or not
