@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from lab import forwarding, operations
 from lab.classes import vbd as disks
+from lab.classes import vif as interfaces
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory, vm_settings
 from lab.database import Record
@@ -55,9 +56,10 @@ def describe_nic(world: World, vif: str) -> DomainNic:
     record = world.database.get("VIF", vif)
     network = world.database.get("network", record["network"])
     to_host = bool(network["PIFs"]) or "ip_begin" in network["other_config"]
+    number = interfaces.device_number(record["device"]) or 0
     return DomainNic(
-        int(record["device"]), record["MAC"], network["uuid"], dict(network["other_config"]), to_host, network["MTU"]
-    )
+        number, record["MAC"], network["uuid"], dict(network["other_config"]), to_host, network["MTU"]
+    )  # fmt: skip
 
 
 @asynccontextmanager

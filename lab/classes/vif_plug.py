@@ -1,0 +1,68 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""VIF: plug, unplug, and another network while the guest runs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from lab import operations
+from lab.classes import vif as interfaces
+from lab.classes import vm_domain as domains
+from lab.errors import Failure, internal
+from lab.hypervisor import DetachTimeout, HypervisorError
+from lab.registry import implements
+from lab.world import Call
+
+
+def _hold(call: Call, vif: str, name: str) -> AbstractAsyncContextManager[None]:
+    return operations.operation(call, "VIF", vif, name, lambda: interfaces.refusal(call.world, vif, name, call.task))
+
+
+@implements("VIF.plug")
+async def plug(call: Call, vif: str) -> None:
+    async with _hold(call, vif, "plug"):
+        await _give(call, vif)
+        call.db.set("VIF", vif, currently_attached=True)
+
+
+@implements("VIF.unplug", "VIF.unplug_force")
+async def unplug(call: Call, vif: str) -> None:
+    async with _hold(call, vif, "unplug"):
+        await _take(call, vif)
+        call.db.set("VIF", vif, currently_attached=False)
+
+
+async def _give(call: Call, vif: str) -> None:
+    uuid = call.db.get("VM", call.db.get("VIF", vif)["VM"])["uuid"]
+    try:
+        await call.world.hypervisor.plug_nic(uuid, domains.describe_nic(call.world, vif))
+    except HypervisorError as error:
+        raise internal(f"xenopsd: {error}") from error
+
+
+async def _take(call: Call, vif: str) -> None:
+    nic = domains.describe_nic(call.world, vif)
+    uuid = call.db.get("VM", call.db.get("VIF", vif)["VM"])["uuid"]
+    try:
+        await call.world.hypervisor.unplug_nic(uuid, nic.device)
+    except DetachTimeout as error:
+        raise Failure("DEVICE_DETACH_TIMEOUT", "VIF", vif) from error
+    except HypervisorError as error:
+        raise internal(f"xenopsd: {error}") from error
+
+
+@implements("VIF.move")
+async def move(call: Call, vif: str, network: str) -> None:
+    """Another network behind the interface; a guest that runs is switched over."""
+    record = call.db.get("VIF", vif)
+    call.db.get("network", network)
+    uuid = call.db.get("VM", record["VM"])["uuid"]
+    live = record["currently_attached"] and uuid in await call.world.hypervisor.running()
+    if live:
+        await _take(call, vif)
+    call.db.set("VIF", vif, network=network)
+    if live:
+        await _give(call, vif)
