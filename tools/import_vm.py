@@ -12,20 +12,13 @@ already is left as it is, and started when it is halted.
 from __future__ import annotations
 
 import argparse
-import http.client
-import os
 import ssl
-import struct
 import sys
-import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import XenAPI
-
-MIB = 1 << 20
-PIECE = 2 * MIB
+from xapi_client import MIB, add_nic, attach, create_disk, management_network, pieces, upload
 
 
 def main() -> int:
@@ -37,6 +30,7 @@ def main() -> int:
     parser.add_argument("--image", required=True, type=Path)
     parser.add_argument("--template", default="Debian Bookworm 12")
     parser.add_argument("--memory", default=1024, type=int, help="MiB")
+    parser.add_argument("--vcpus", default=2, type=int)
     parser.add_argument("--second-disk", default=64, type=int, help="MiB")
     parser.add_argument("--ca-file", help="certificate to trust")
     arguments = parser.parse_args()
@@ -78,123 +72,22 @@ def find(session: Any, name: str) -> str | None:
 def make(session: Any, arguments: argparse.Namespace, context: ssl.SSLContext) -> str:
     """Clone the template and give the clone disks and a NIC."""
     xapi = session.xenapi
-    pool = next(iter(xapi.pool.get_all_records().values()))
-    root = create_disk(xapi, pool["default_SR"], f"{arguments.name} root", arguments.image.stat().st_size)
-    upload(session, arguments, context, root)
+    root = create_disk(xapi, f"{arguments.name} root", arguments.image.stat().st_size)
+    upload(session, arguments.url, root, lambda: pieces(arguments.image), context)
     template = xapi.VM.get_by_name_label(arguments.template)[0]
     vm = xapi.VM.clone(template, f"{arguments.name} (import)")
     xapi.VM.remove_from_other_config(vm, "disks")
     xapi.VM.provision(vm)
     size = str(arguments.memory * MIB)
     xapi.VM.set_memory_limits(vm, size, size, size, size)
-    second = create_disk(xapi, pool["default_SR"], f"{arguments.name} boot CD", arguments.second_disk * MIB)
+    xapi.VM.set_VCPUs_max(vm, str(arguments.vcpus))
+    xapi.VM.set_VCPUs_at_startup(vm, str(arguments.vcpus))
+    second = create_disk(xapi, f"{arguments.name} boot CD", arguments.second_disk * MIB)
     for position, vdi in (("0", root), ("1", second)):
         attach(xapi, vm, vdi, position)
-    management = next(pif for pif in xapi.PIF.get_all_records().values() if pif["management"])
-    add_nic(xapi, vm, management["network"])
+    add_nic(xapi, vm, management_network(xapi))
     xapi.VM.set_name_label(vm, arguments.name)
     return vm
-
-
-def create_disk(xapi: Any, sr: str, name: str, size: int) -> str:
-    """Make an empty disk of that many bytes."""
-    return xapi.VDI.create(
-        {
-            "name_label": name,
-            "SR": sr,
-            "virtual_size": str(size),
-            "type": "user",
-            "sharable": False,
-            "read_only": False,
-            "other_config": {},
-        }
-    )
-
-
-def attach(xapi: Any, vm: str, vdi: str, position: str) -> None:
-    """Attach a disk read-write."""
-    xapi.VBD.create(
-        {
-            "VM": vm,
-            "VDI": vdi,
-            "userdevice": position,
-            "bootable": position == "0",
-            "mode": "RW",
-            "type": "Disk",
-            "empty": False,
-            "other_config": {},
-            "qos_algorithm_type": "",
-            "qos_algorithm_params": {},
-        }
-    )
-
-
-def add_nic(xapi: Any, vm: str, network: str) -> None:
-    """Give the VM its first NIC."""
-    xapi.VIF.create(
-        {
-            "device": "0",
-            "network": network,
-            "VM": vm,
-            "MAC": "",
-            "MTU": "1500",
-            "other_config": {},
-            "qos_algorithm_type": "",
-            "qos_algorithm_params": {},
-        }
-    )
-
-
-def upload(session: Any, arguments: argparse.Namespace, context: ssl.SSLContext, vdi: str) -> None:
-    """Send the image's data, without its holes, in XAPI's chunked framing."""
-    parts = urllib.parse.urlsplit(arguments.url)
-    task = session.xenapi.task.create(f"Import of {arguments.image.name}", "")
-    query = {"session_id": session.handle, "task_id": task, "vdi": vdi, "format": "raw", "chunked": "true"}
-    connection = (
-        http.client.HTTPSConnection(parts.netloc, context=context)
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(parts.netloc)
-    )
-    size = sum(12 + len(data) for _offset, data in pieces(arguments.image)) + 12
-    connection.putrequest("PUT", "/import_raw_vdi?" + urllib.parse.urlencode(query))
-    connection.putheader("Content-Length", str(size))
-    connection.endheaders()
-    for offset, data in pieces(arguments.image):
-        connection.send(struct.pack("<QI", offset, len(data)))
-        connection.send(data)
-    connection.send(struct.pack("<QI", 0, 0))
-    connection.getresponse().read()
-    connection.close()
-    await_task(session, task)
-
-
-def pieces(image: Path) -> Iterator[tuple[int, bytes]]:
-    """Offset and data of what is not a hole, a few MiB at a time."""
-    with image.open("rb") as file:
-        end, size = 0, os.fstat(file.fileno()).st_size
-        while end < size:
-            try:
-                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
-            except OSError:
-                return
-            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            for offset in range(start, end, PIECE):
-                yield offset, os.pread(file.fileno(), min(PIECE, end - offset), offset)
-
-
-def await_task(session: Any, task: str) -> None:
-    """Wait for the task's end; XAPI says only there whether an upload worked."""
-    token = ""
-    while True:
-        batch = getattr(session.xenapi.event, "from")([f"task/{task}"], token, 30.0)
-        token = batch["token"]
-        for event in batch["events"]:
-            record = event.get("snapshot", {})
-            if record.get("status") not in (None, "pending"):
-                session.xenapi.task.destroy(task)
-                if record["status"] != "success":
-                    raise SystemExit(f"import failed: {' '.join(record['error_info'])}")
-                return
 
 
 if __name__ == "__main__":

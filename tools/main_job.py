@@ -23,7 +23,7 @@ from typing import Any
 
 import XenAPI
 import yaml
-from import_vm import pieces
+from xapi_client import pieces
 
 ROOT = Path(__file__).parents[1]
 STATE = Path(os.environ.get("LAB_STATE") or ROOT / ".lab")

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.guests.guest_lab import GuestLab
-from tests.support.golden import attach, import_disk
+from tests.support.golden import import_disk
+from tools.xapi_client import attach
 
 MIB = 1 << 20
 OVERLAY = "1"
@@ -28,20 +29,20 @@ def missing(lab: GuestLab, vm: str, other: str) -> None:
 def blank(lab: GuestLab, vm: str, other: str) -> None:
     """A new disk where the overlay should be."""
     lab.detach(vm, OVERLAY)
-    attach(lab, vm, import_disk(lab, "blank", bytes(MIB), size=256 * MIB), OVERLAY)
+    attach(lab.xapi, vm, import_disk(lab, "blank", bytes(MIB), size=256 * MIB), OVERLAY)
 
 
 def foreign(lab: GuestLab, vm: str, other: str) -> None:
     """The overlay of another instance."""
     lab.detach(vm, OVERLAY)
-    attach(lab, vm, lab.disk(other, OVERLAY), OVERLAY)
+    attach(lab.xapi, vm, lab.disk(other, OVERLAY), OVERLAY)
 
 
 def corrupt(lab: GuestLab, vm: str, other: str) -> None:
     """The right disk, with noise in its inodes."""
     damaged = import_disk(lab, "damaged", damaged_copy(lab, lab.disk(vm, OVERLAY)))
     lab.detach(vm, OVERLAY)
-    attach(lab, vm, damaged, OVERLAY)
+    attach(lab.xapi, vm, damaged, OVERLAY)
 
 
 def damaged_copy(lab: GuestLab, vdi: str) -> bytes:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.ansible import Result, run_module
-from tests.support.golden import Golden, attach, make_golden, seal_again
+from tests.support.golden import Golden, make_golden, seal_again
 from tests.support.lab import Lab
 from tests.support.state import disk_names, find_disk, find_vm, names, picture, sha256_of
+from tools.xapi_client import attach
 
 
 def publish(lab: Lab, fails: bool = False, **options: Any) -> Result:
@@ -135,7 +136,7 @@ def test_retiring_is_refused_while_anything_uses_it(lab: Lab, golden: Golden) ->
     run_module(lab, "vm_pool", name="web", state="absent")
     other = lab.xapi.VM.clone(lab.xapi.VM.get_by_name_label("Other install media")[0], "rescue")
     lab.xapi.VM.provision(other)
-    vbd = attach(lab, other, find_disk(lab, "noble:1 root"), "4", "RO")
+    vbd = attach(lab.xapi, other, find_disk(lab, "noble:1 root"), "4", "RO")
     assert "is attached to VM 'rescue' (" in change(lab, "retired", True, version=1).msg
     lab.xapi.VBD.destroy(vbd)
     assert change(lab, "retired", version=1)["changed"]
@@ -200,6 +201,6 @@ def test_a_users_snapshot_of_the_golden_vm_is_never_taken_for_ours(lab: Lab, gol
 
 def test_a_golden_vm_with_two_sealed_disks(lab: Lab, golden: Golden) -> None:
     other = make_golden(lab, "other-golden")
-    attach(lab, golden.vm, other.boot, "2")
+    attach(lab.xapi, golden.vm, other.boot, "2")
     result = publish(lab, fails=True)
     assert "has 2 disks with a Skinnybox boot CD; detach all but the current one." in result.msg

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.ansible import Result, run_module
-from tests.support.golden import Golden, add_nic, make_golden, management_network
+from tests.support.golden import Golden, make_golden
 from tests.support.lab import Lab, start_lab, stop_lab
 from tests.support.state import disk_names, find_disk, find_vm, names, picture, power_states, sha256_of
+from tools.xapi_client import add_nic, management_network
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDg0oun0cNx9t57mXtd8iZTX87LDe3iefrEISOlFCIY8 me@example"
 MOST_CALLS = 15
@@ -312,13 +313,13 @@ def test_two_nics_with_static_addresses_of_both_families(lab: Lab, golden: Golde
     assert "10.0.4.11, fd00:4::11" in result["plan_text"][1]
     nics = [lab.xapi.VIF.get_record(vif) for vif in lab.xapi.VM.get_VIFs(find_vm(lab, "web-001"))]
     found = {nic["device"]: lab.xapi.network.get_name_label(nic["network"]) for nic in nics}
-    assert found == {"0": lab.xapi.network.get_name_label(management_network(lab)), "1": "Internal"}
+    assert found == {"0": lab.xapi.network.get_name_label(management_network(lab.xapi)), "1": "Internal"}
     assert not apply(lab, 2, networks=networks)["changed"]
 
 
 def test_a_golden_vm_with_two_nics_gives_instances_of_two(lab: Lab, golden: Golden) -> None:
     network = lab.xapi.network.get_by_name_label("Internal")[0]
-    add_nic(lab, golden.vm, network, "1")
+    add_nic(lab.xapi, golden.vm, network, "1")
     make_golden(lab, "wide-golden", nics=2)
     assert not run_module(lab, "master_image", name="wide", golden_vm="wide-golden").failed
     assert len(apply(lab, 1, master="wide")["instances"][0]["macs"]) == 2

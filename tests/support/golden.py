@@ -10,11 +10,11 @@ import gzip
 import json
 import subprocess
 import tempfile
-import urllib.parse
-import urllib.request
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools.xapi_client import add_nic, attach, create_disk, management_network, upload
 
 from .lab import ROOT, Lab
 
@@ -79,83 +79,19 @@ def make_golden(
     root = import_disk(lab, f"{name} root", root_disk(on_disk, debugfs=debugfs))
     content = boot_disk(master_id, filesystem) if sealed else bytes(64 * MIB)
     boot = import_disk(lab, f"{name} boot", content, size=64 * MIB)
-    attach(lab, vm, root, "0")
-    attach(lab, vm, boot, "1")
-    network = xapi.pool.get_all() and management_network(lab)
+    attach(xapi, vm, root, "0")
+    attach(xapi, vm, boot, "1")
+    network = management_network(xapi)
     for device in range(nics):
-        add_nic(lab, vm, network, str(device))
+        add_nic(xapi, vm, network, str(device))
     return Golden(name, vm, root, boot, master_id, filesystem)
 
 
-def management_network(lab: Lab) -> str:
-    """The network of the hosts' management interface."""
-    pif = next(r for r in lab.xapi.PIF.get_all_records().values() if r["management"])
-    return pif["network"]
-
-
 def import_disk(lab: Lab, name: str, content: bytes, size: int | None = None, sr: str | None = None) -> str:
-    """Make a VDI and fill it by a raw import, as `xe vdi-import` does."""
-    xapi = lab.xapi
-    pool = next(iter(xapi.pool.get_all_records().values()))
-    vdi = xapi.VDI.create(
-        {
-            "name_label": name,
-            "SR": sr or pool["default_SR"],
-            "virtual_size": str(max(size or 0, len(content))),
-            "type": "user",
-            "sharable": False,
-            "read_only": False,
-            "other_config": {},
-        }
-    )
-    task = xapi.task.create("import", "")
-    query = urllib.parse.urlencode({"session_id": lab.session.handle, "task_id": task, "vdi": vdi, "format": "raw"})
-    request = urllib.request.Request(f"{lab.url}/import_raw_vdi?{query}", data=content, method="PUT")
-    with urllib.request.urlopen(request, timeout=60):
-        pass
-    token = ""
-    while True:
-        batch = xapi.event.__getattr__("from")([f"task/{task}"], token, 10.0)
-        token = batch["token"]
-        states = [event["snapshot"]["status"] for event in batch["events"]]
-        if states and states[-1] != "pending":
-            assert states[-1] == "success", batch["events"][-1]["snapshot"]["error_info"]
-            xapi.task.destroy(task)
-            return vdi
-
-
-def attach(lab: Lab, vm: str, vdi: str, position: str, mode: str = "RW") -> str:
-    """Attach a disk to a halted VM."""
-    return lab.xapi.VBD.create(
-        {
-            "VM": vm,
-            "VDI": vdi,
-            "userdevice": position,
-            "bootable": position == "0",
-            "mode": mode,
-            "type": "Disk",
-            "empty": False,
-            "other_config": {},
-            "qos_algorithm_type": "",
-            "qos_algorithm_params": {},
-        }
-    )
-
-
-def add_nic(lab: Lab, vm: str, network: str, device: str) -> str:
-    """Give a VM a NIC."""
-    return lab.xapi.VIF.create(
-        {
-            "device": device,
-            "network": network,
-            "VM": vm,
-            "MAC": "",
-            "MTU": "1500",
-            "other_config": {},
-            "qos_algorithm_type": "",
-            "qos_algorithm_params": {},
-        }
-    )
+    """Make a VDI and fill it by an import over HTTP."""
+    vdi = create_disk(lab.xapi, name, max(size or 0, len(content)), sr)
+    upload(lab.session, lab.url, vdi, lambda: [(0, content)])
+    return vdi
 
 
 def seal_again(lab: Lab, golden: Golden) -> None:
@@ -166,4 +102,4 @@ def seal_again(lab: Lab, golden: Golden) -> None:
             lab.xapi.VBD.destroy(vbd)
     lab.xapi.VDI.destroy(golden.boot)
     golden.boot = import_disk(lab, f"{golden.name} boot", boot_disk(golden.master_id, golden.filesystem), 64 * MIB)
-    attach(lab, golden.vm, golden.boot, "1")
+    attach(lab.xapi, golden.vm, golden.boot, "1")
