@@ -15,10 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import classes, membership, schema, topology
-from lab.classes import vm_domain, vm_events
 from lab import classes, collector, membership, schema, topology
-from lab.classes import vm_power
+from lab.classes import vm_domain, vm_events
 from lab.database import Database
 from lab.dispatch import in_background
 from lab.hypervisor import Callbacks, GuestReport, Hypervisor

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import time
+import urllib.parse
+import urllib.request
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +31,8 @@ VM: dict[str, Any] = {
     "PV_bootloader_args": "", "PV_legacy_args": "", "HVM_boot_policy": "BIOS order", "HVM_boot_params": {"order": "cd"},
     "platform": {}, "PCI_bus": "", "other_config": {}, "recommendations": "",
 }  # fmt: skip
+#: a PV guest, which needs no agent to be shut down, suspended or moved
+PV: dict[str, Any] = {"HVM_boot_policy": "", "HVM_boot_params": {}}
 VDI: dict[str, Any] = {
     "name_label": "disk", "virtual_size": str(8 * 1024**2), "type": "user", "sharable": False, "read_only": False,
     "other_config": {},
@@ -77,6 +82,49 @@ class Client:
             assert time.monotonic() < end, f"still {found!r} after {seconds} s"
             token = getattr(self.xapi.event, "from")(["*"], token, 1.0)["token"]
 
+    def put(self, path: str, data: bytes, **query: str) -> http.client.HTTPResponse:
+        """Upload with the session in the query. Redirects are not followed."""
+        return self._http("PUT", path, data, query)
+
+    def get(self, path: str, **query: str) -> http.client.HTTPResponse:
+        """Download with the session in the query. Redirects are not followed."""
+        return self._http("GET", path, None, query)
+
+    def _http(self, verb: str, path: str, data: bytes | None, query: dict[str, str]) -> http.client.HTTPResponse:
+        parts = urllib.parse.urlsplit(self.url)
+        host, port = parts.hostname or "", parts.port
+        connection = (
+            http.client.HTTPSConnection(host, port, timeout=60, context=self.context)
+            if self.context
+            else http.client.HTTPConnection(host, port, timeout=60)
+        )
+        connection.request(verb, f"{path}?{urllib.parse.urlencode({'session_id': self.session.handle, **query})}", data)
+        return connection.getresponse()
+
+    def upload(self, vdi: str, data: bytes) -> dict[str, Any]:
+        """Write data at the beginning of a disk; the upload's task when it has ended."""
+        task = self.xapi.task.create("upload", "")
+        answer = self.put("/import_raw_vdi", data, vdi=vdi, task_id=task)
+        assert answer.status == 200
+        return self.ended(task)
+
+    def content(self, vdi: str) -> bytes:
+        """What a disk holds, without the zeros at its end; from whichever host sees it."""
+        answer = self.get("/export_raw_vdi", vdi=vdi)
+        if answer.status == 302:
+            location = answer.headers["Location"]
+            with urllib.request.urlopen(location, timeout=60, context=self.context) as elsewhere:
+                data: bytes = elsewhere.read()
+            return data.rstrip(b"\0")
+        assert answer.status == 200
+        return answer.read().rstrip(b"\0")
+
+    def ended(self, task: str) -> dict[str, Any]:
+        """The record of a task when it has ended."""
+        self.wait(lambda: self.xapi.task.get_status(task), lambda status: status != "pending")
+        record: dict[str, Any] = self.xapi.task.get_record(task)
+        return record
+
     def error(self, call: Any, *arguments: Any, **more: Any) -> list[str]:
         """The description of the error that a call answers; a test fails when there is none."""
         with pytest.raises(XenAPI.Failure) as failure:
@@ -103,10 +151,12 @@ def wire(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(wire: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path | None]]:
-    """A lab in memory; its authority's certificate when it speaks TLS."""
+def server(
+    request: pytest.FixtureRequest, wire: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Lab, Path | None]]:
+    """A lab in memory; its authority's certificate when it speaks TLS. A module's LAB has arguments for the lab."""
     authority = tmp_path_factory.mktemp("tls") / "ca.pem" if wire == "https" else None
-    lab = start_lab(*(["--tls", "--ca", str(authority)] if authority else []))
+    lab = start_lab(*getattr(request.module, "LAB", ()), ca=authority)
     yield lab, authority
     stop_lab(lab)
 

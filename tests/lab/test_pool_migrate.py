@@ -7,16 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.support.lab import Lab, start_lab, stop_lab
 
-from .conftest import Client, connect
-
-#: a guest that needs no agent to be moved
-PV: dict[str, Any] = {"HVM_boot_policy": "", "HVM_boot_params": {}}
+from .conftest import PV, Client, connect
 
 
 @pytest.fixture(scope="module")
