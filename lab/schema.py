@@ -83,6 +83,15 @@ READING_CALLS = {
 }  # fmt: skip
 
 
+#: Records that are no objects of the database, so that no class says what they have.
+LOOSE_RECORDS = {
+    "data_source": {
+        "name_label": "string", "name_description": "string", "enabled": "bool", "standard": "bool", "units": "string",
+        "min": "float", "max": "float", "value": "float",
+    },
+}  # fmt: skip
+
+
 @dataclass
 class Class:
     """A class of objects."""
@@ -109,6 +118,9 @@ class Schema:
             for name, words in data["enums"].items()
         }
         self._records: dict[str, Type] = {}
+        for name, members in LOOSE_RECORDS.items():
+            kinds = {member: self.type(text) for member, text in members.items()}
+            self._records[name] = Type("record", name, fields=kinds)
         self.classes: dict[str, Class] = {}
         for name, found in data["classes"].items():
             self._add_class(name, found)

@@ -11,7 +11,7 @@ import uuid as uuids
 from collections.abc import Container
 from typing import Any, Literal
 
-from lab import inner, placement
+from lab import inner, membership, placement
 from lab.classes import sr as repositories
 from lab.classes import vif as interfaces
 from lab.classes import vm_domain, vm_memory
@@ -131,9 +131,9 @@ def copy_devices(call: Call, vifs: list[str], vm: str, made: list[tuple[Record, 
 
 
 def require_storage(call: Call, source: Record) -> None:
-    """Raises NO_HOSTS_AVAILABLE when no host sees all repositories of the VM's disks."""
+    """Raises NO_HOSTS_AVAILABLE when no live host sees all repositories of the VM's disks."""
     needed = placement.repositories_of(call.world, source)
-    hosts = [record.ref for record in call.db.all("host") if record["enabled"]]
+    hosts = [record.ref for record in call.db.all("host") if membership.live(call.world, record.ref)]
     if not any(all(host in repositories.plugged_hosts(call.world, sr) for sr in needed) for host in hosts):
         raise Failure("NO_HOSTS_AVAILABLE")
 

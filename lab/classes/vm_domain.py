@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
-from lab import forwarding, operations
+from lab import collector, forwarding, operations, space, volumes
 from lab.classes import vbd as disks
 from lab.classes import vif as interfaces
 from lab.classes import vm_lifecycle as lifecycle
@@ -119,7 +119,7 @@ async def boot(call: Call, vm: str, host: str, paused: bool) -> None:
 
 async def run(call: Call, vm: str) -> None:
     """Have the hypervisor run what the VM is now."""
-    await _reset_volatile_disks(call, vm)
+    await _prepare_disks(call, vm)
     forget_guest(call, vm)
     try:
         await call.world.hypervisor.start(describe(call.world, vm))
@@ -135,16 +135,15 @@ def forget_guest(call: Call, vm: str) -> None:
         call.db.delete("VM_guest_metrics", metrics)
 
 
-async def _reset_volatile_disks(call: Call, vm: str) -> None:
-    """Drop what the disks with on_boot=reset gathered since they were cloned."""
+async def _prepare_disks(call: Call, vm: str) -> None:
+    """See that there is room for what the guest may write, and drop what disks with on_boot=reset have gathered."""
     for vbd in call.db.get("VM", vm)["VBDs"]:
-        vdi = call.db.find("VDI", call.db.get("VBD", vbd)["VDI"])
-        if vdi is None or vdi["on_boot"] != "reset":
-            continue
-        if not vdi["sm_config"].get("vhd-parent"):
-            raise Failure("SR_BACKEND_FAILURE_46", "", "The VDI is not available [opterr=no parent]", "")
-        await call.world.disks.destroy(vdi["uuid"])
-        await call.world.disks.clone(vdi["sm_config"]["vhd-parent"], vdi["uuid"])
+        record = call.db.get("VBD", vbd)
+        await space.require_to_attach(call.world, record)
+        vdi = call.db.find("VDI", record["VDI"])
+        if vdi and vdi["on_boot"] == "reset":
+            async with collector.layers(call.world, vdi["SR"]):
+                await volumes.reset(call, vdi.ref)
 
 
 def note_running(call: Call, vm: str, host: str, state: str, resumed: bool = False) -> None:

@@ -12,6 +12,7 @@ from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure, internal
 from lab.registry import implements
+from lab.rrd import sources
 from lab.values import copied
 from lab.world import Call
 
@@ -103,21 +104,15 @@ async def sysprep(call: Call, vm: str, unattend: str, timeout: float) -> None:
 
 def _measurements(call: Call, record: Record) -> dict[str, dict[str, Any]]:
     """The data sources of a guest by name, in the words of the data_source record."""
-    metrics = call.db.find("VM_metrics", record["metrics"])
-    memory = float(metrics["memory_actual"] if metrics else record["memory_dynamic_max"])
-    found = {
-        "memory": ("Memory currently allocated to VM", "B", memory),
-        "memory_target": ("Target of VM balloon driver", "B", float(record["memory_target"])),
-    }
-    for number in range(record["VCPUs_at_startup"]):
-        found[f"cpu{number}"] = (f"CPU{number} usage", "(fraction)", 0.0)
-    return {
-        name: {
-            "name_label": name, "name_description": text, "enabled": True, "standard": True, "units": units,
-            "min": 0.0, "max": 1.0 if units == "(fraction)" else float("inf"), "value": value,
-        }
-        for name, (text, units, value) in found.items()
-    }  # fmt: skip
+    found = {}
+    for name, value in sources.of_vm(call.world, record).items():
+        share = name.startswith("cpu")
+        found[name] = {
+            "name_label": name, "name_description": f"{name} of the guest", "enabled": True, "standard": True,
+            "units": "(fraction)" if share else "B", "min": 0.0,
+            "max": 1.0 if share else float(record["memory_static_max"]), "value": float(value),
+        }  # fmt: skip
+    return found
 
 
 @implements("VM.get_data_sources")

@@ -31,15 +31,20 @@ async def start(call: Call, vm: str, start_paused: bool, force: bool) -> None:
 
 @implements("VM.start_on")
 async def start_on(call: Call, vm: str, host: str, start_paused: bool, force: bool) -> None:
-    call.db.get("VM", vm)
-    if "evacuate" in call.db.get("host", host)["current_operations"].values():
-        raise Failure("HOST_EVACUATE_IN_PROGRESS", host)
+    require_no_evacuation(call, vm, host)
     async with lifecycle.hold(call, vm, "start_on"), domains.attached(call, vm):
         failure = placement.refusal(call.world, vm, host)
         if failure:
             raise failure
         await _start(call, vm, host, start_paused)
     _tell_started(call, vm, host)
+
+
+def require_no_evacuation(call: Call, vm: str, host: str) -> None:
+    """Raises HOST_EVACUATE_IN_PROGRESS for a host that is being cleared of its VMs."""
+    call.db.get("VM", vm)
+    if "evacuate" in call.db.get("host", host)["current_operations"].values():
+        raise Failure("HOST_EVACUATE_IN_PROGRESS", host)
 
 
 async def _start(call: Call, vm: str, host: str, paused: bool) -> None:

@@ -22,21 +22,21 @@ def reset(world: World, vm: str) -> None:
 
 @implements("VM.power_state_reset")
 async def power_state_reset(call: Call, vm: str) -> None:
-    """For VMs of a dead host. Raises DOMAIN_EXISTS for one of the coordinator's, HOST_IS_LIVE for one elsewhere."""
+    """For VMs of a dead host. Raises DOMAIN_EXISTS for one of the coordinator's, HOST_IS_LIVE for one elsewhere.
+
+    A paused domain on the coordinator does not stand in the way, as in XAPI; here it ends.
+    """
     record = call.db.get("VM", vm)
+    if record["is_control_domain"]:
+        raise Failure("CANNOT_RESET_CONTROL_DOMAIN", vm)
     host = record["resident_on"]
-    if host == call.world.coordinator and await _runs(call.world, record["uuid"]):
-        raise Failure("DOMAIN_EXISTS", vm)
+    if host == call.world.coordinator:
+        if record["power_state"] == "Running" and record["uuid"] in await call.world.hypervisor.running():
+            raise Failure("DOMAIN_EXISTS", vm)
+        await call.world.hypervisor.destroy(record["uuid"])
     if host not in (NULL, call.world.coordinator) and is_alive(call.world, host):
         raise Failure("HOST_IS_LIVE", host)
     reset(call.world, vm)
-
-
-async def _runs(world: World, uuid: str) -> bool:
-    """A paused VM of the simulation may not have begun to run; its domain exists all the same."""
-    ref = world.database.by_uuid("VM", uuid)
-    paused = world.database.get("VM", ref)["power_state"] == "Paused"
-    return paused or uuid in await world.hypervisor.running()
 
 
 def is_alive(world: World, host: str) -> bool:

@@ -14,6 +14,7 @@ from lab.classes import vm_clone
 from lab.classes import vm_domain as domains
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes.message import notify_vm
+from lab.classes.vm_power import require_no_evacuation
 from lab.errors import Failure, internal
 from lab.hypervisor import HypervisorError
 from lab.registry import implements
@@ -94,6 +95,7 @@ async def resume(call: Call, vm: str, start_paused: bool, force: bool) -> None:
 
 @implements("VM.resume_on")
 async def resume_on(call: Call, vm: str, host: str, start_paused: bool, force: bool) -> None:
+    require_no_evacuation(call, vm, host)
     async with lifecycle.hold(call, vm, "resume_on"), domains.attached(call, vm):
         failure = placement.refusal(call.world, vm, host)
         if failure:
