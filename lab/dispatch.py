@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from lab.world import Call, World
 
 LOG = logging.getLogger("lab")
 ASYNC = "Async."
+#: Characters that XML cannot have.
+NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 Prelude = Callable[[], Awaitable[None]]
 NAMES = Type("set", item=Type("string"))
 
@@ -53,6 +56,9 @@ class Dispatcher:
 
         before is awaited first, for Async calls within the task.
         """
+        for parameter in parameters:
+            if not _is_text(parameter):
+                raise Failure("INVALID_VALUE", "Invalid UTF-8 string in parameter", values.show(parameter))
         name = method.removeprefix(ASYNC)
         bound = self.calls.get(name)
         if bound is None:
@@ -136,6 +142,17 @@ def in_background(world: World, work: Awaitable[None]) -> None:
     task: asyncio.Task[None] = asyncio.ensure_future(work)
     world.work.add(task)
     task.add_done_callback(world.work.discard)
+
+
+def _is_text(parameter: Any) -> bool:
+    """Whether all text in a parameter could stand in XML, too."""
+    if isinstance(parameter, str):
+        return not NO_TEXT.search(parameter)
+    if isinstance(parameter, list):
+        return all(_is_text(item) for item in parameter)
+    if isinstance(parameter, dict):
+        return all(_is_text(key) and _is_text(item) for key, item in parameter.items())
+    return True
 
 
 def _split(message: Message, parameters: list[Any]) -> tuple[str, list[Any]]:

@@ -126,11 +126,11 @@ def _boolean(value: Any) -> bool:
 
 def _datetime(value: Any) -> float:
     if not isinstance(value, str):
-        raise ocaml_failure(f"Expected DateTime, got '{show(value)}'")
+        raise ocaml_failure("Date.t_of_rpc")
     try:
         return parse_time(value)
     except ValueError:
-        raise ocaml_failure("date_time_of_string") from None
+        raise internal(f'Invalid_argument("Clock__Date.of_iso8601: {value}")') from None
 
 
 def from_wire(kind: Type, value: Any) -> Any:

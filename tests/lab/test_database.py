@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lab import persistence, schema
 from lab.database import Database
 from lab.errors import Failure
-from lab.events import Subscription, collect
+from lab.events import Subscription, Token, collect
 from lab.hypervisor.simulated import SimulatedHypervisor
 from lab.storage.memory import MemoryDisks
 from lab.values import NULL
@@ -93,7 +93,7 @@ def test_events_since_any_moment_make_up_the_difference(found: list[tuple[str, s
     known = {ref: record.fields.copy() for table in database.tables.values() for ref, record in table.records.items()}
     for step in found[cut:]:
         take_step(database, *step)
-    for event in collect(world, [Subscription("*")], token):
+    for event in collect(world, [Subscription("*")], Token(token)).events:
         if event.operation == "del":
             del known[event.ref]
         else:
