@@ -47,18 +47,13 @@ async def plug(call: Call, pbd: str) -> None:
     record = call.db.get("PBD", pbd)
     sr = record["SR"]
     async with repositories.operation(call, sr, "plug"):
-        _require_host(call, record["host"])
+        membership.require_reachable(call.world, record["host"])
         if not call.db.get("PBD", pbd)["currently_attached"]:
             _require_sharable(call, sr, record["host"])
             call.db.set("PBD", pbd, currently_attached=True)
     call.world.refresh("VDI", *call.db.get("SR", sr)["VDIs"])
     if record["host"] == call.world.coordinator:
         await shelf.scan(call, sr)
-
-
-def _require_host(call: Call, host: str) -> None:
-    if not call.db.exists("host", host) or not membership.live(call.world, host):
-        raise Failure("HOST_OFFLINE", host)
 
 
 def _require_sharable(call: Call, sr: str, host: str) -> None:
@@ -81,7 +76,7 @@ async def unplug(call: Call, pbd: str) -> None:
         return repositories.refusal(call.world, sr, "unplug", call.task)
 
     async with operations.operation(call, "SR", sr, "unplug", check):
-        _require_host(call, record["host"])
+        membership.require_reachable(call.world, record["host"])
         if call.db.get("PBD", pbd)["currently_attached"]:
             _require_unused(call, sr, record["host"])
             call.db.set("PBD", pbd, currently_attached=False)

@@ -88,6 +88,14 @@ def require_plugged(world: World, sr: str) -> None:
         raise Failure("SR_HAS_NO_PBDS", sr)
 
 
+def require_host(world: World, sr: str) -> None:
+    """A host that does what is asked of the repository: the coordinator if it can. Raises why there is none."""
+    hosts = plugged_hosts(world, sr)
+    if not hosts:
+        raise Failure("SR_HAS_NO_PBDS", sr)
+    membership.require_reachable(world, world.coordinator if world.coordinator in hosts else hosts[0])
+
+
 def require_operation(world: World, sr: str, name: str) -> None:
     """Raises SR_OPERATION_NOT_SUPPORTED when the driver lacks the operation."""
     if OPERATIONS[name] and OPERATIONS[name] not in features(world, sr):
@@ -101,13 +109,13 @@ def get_supported_types(call: Call) -> list[str]:
 
 @implements("SR.set_name_label")
 def set_name_label(call: Call, sr: str, value: str) -> None:
-    require_plugged(call.world, sr)
+    require_host(call.world, sr)
     call.db.set("SR", sr, name_label=value)
 
 
 @implements("SR.set_name_description")
 def set_name_description(call: Call, sr: str, value: str) -> None:
-    require_plugged(call.world, sr)
+    require_host(call.world, sr)
     call.db.set("SR", sr, name_description=value)
 
 

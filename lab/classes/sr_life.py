@@ -24,7 +24,7 @@ async def create(
     call: Call, host: str, device_config: dict[str, str], physical_size: int, name_label: str, name_description: str,
     type_: str, content_type: str, shared: bool, sm_config: dict[str, str],
 ) -> str:  # fmt: skip
-    _require_host(call, host)
+    membership.require_reachable(call.world, host)
     kind = _require_type(call, type_)
     sr = _new(call, "", name_label, name_description, kind, content_type, shared, sm_config)
     if isinstance(space.kind(call.world, sr), LvmKind):
@@ -38,11 +38,6 @@ async def create(
         call.db.create("PBD", fields)
     call.world.refresh("SR", sr)
     return sr
-
-
-def _require_host(call: Call, host: str) -> None:
-    if not call.db.exists("host", host) or not membership.live(call.world, host):
-        raise Failure("HOST_OFFLINE", host)
 
 
 def _require_type(call: Call, type_: str) -> str:
@@ -82,13 +77,13 @@ def _new(
 async def scan(call: Call, sr: str) -> None:
     """Also brings forgotten disks back, and puts read_only to what the files say."""
     async with repositories.operation(call, sr, "scan"):
-        repositories.require_plugged(call.world, sr)
+        repositories.require_host(call.world, sr)
         await shelf.scan(call, sr)
 
 
 @implements("SR.update")
 async def update(call: Call, sr: str) -> None:
-    repositories.require_plugged(call.world, sr)
+    repositories.require_host(call.world, sr)
     await space.update(call.world, sr)
 
 
@@ -127,6 +122,14 @@ async def destroy(call: Call, sr: str) -> None:
 @implements("SR.probe")
 def probe(call: Call, host: str, device_config: dict[str, str], type_: str, sm_config: dict[str, str]) -> str:
     """The lab has no storage to be found: an empty list."""
-    _require_host(call, host)
+    membership.require_reachable(call.world, host)
     _require_type(call, type_)
     return "<SRlist/>"
+
+
+@implements("SR.probe_ext")
+def probe_ext(call: Call, host: str, device_config: dict[str, str], type_: str, sm_config: dict[str, str]) -> None:
+    """Drivers of the kind that the lab has answer with text, for which there is SR.probe."""
+    membership.require_reachable(call.world, host)
+    _require_type(call, type_)
+    raise Failure("SR_OPERATION_NOT_SUPPORTED")

@@ -202,7 +202,7 @@ async def working(call: Call, vdi: str, name: str) -> AsyncIterator[Record]:
     try:
         await call.world.pace.last("SR", of_sr)
         await call.world.pace.last("VDI", name)
-        repositories.require_plugged(call.world, sr)
+        repositories.require_host(call.world, sr)
         yield require_managed(call, vdi)
     finally:
         operations.unmark(call, "SR", sr)

@@ -35,7 +35,7 @@ async def revert(call: Call, snapshot: str) -> None:
     target = call.db.get("VDI", record["snapshot_of"])
     if images.attachments(call.world, target.ref):
         raise Failure("VDI_IN_USE", target.ref, "revert_to")
-    repositories.require_plugged(call.world, record["SR"])
+    repositories.require_host(call.world, record["SR"])
     check = lambda: operations.clash(call, "SR", record["SR"], repositories.LIGHT)  # noqa: E731
     async with (
         operations.operation(call, "SR", record["SR"], "vdi_revert", check),

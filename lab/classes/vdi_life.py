@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from lab import collector, shelf, space, tracking, volumes
+from lab import collector, membership, shelf, space, tracking, volumes
 from lab.classes import sr as repositories
 from lab.classes import vdi as images
 from lab.classes.vdi import type_name
@@ -16,12 +17,19 @@ from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call
 
+UUID = re.compile("-".join(f"[0-9a-fA-F]{{{length}}}" for length in (8, 4, 4, 4, 12)))
+#: The last parameters of VDI.pool_introduce: fields by these names.
+INTRODUCED = (
+    "xenstore_data", "sm_config", "managed", "virtual_size", "physical_utilisation", "metadata_of_pool",
+    "is_a_snapshot", "snapshot_time", "snapshot_of", "cbt_enabled",
+)  # fmt: skip
+
 
 @implements("VDI.create")
 async def create(call: Call, record: dict[str, Any]) -> str:
     sr = record["SR"]
     async with repositories.operation(call, sr, "vdi_create"):
-        repositories.require_plugged(call.world, sr)
+        repositories.require_host(call.world, sr)
         if record["type"] == "cbt_metadata":
             raise Failure("VDI_INCOMPATIBLE_TYPE", "", type_name("cbt_metadata"))
         if record["virtual_size"] < 0:
@@ -50,7 +58,7 @@ async def forget(call: Call, vdi: str) -> None:
 async def introduce(call: Call, uuid: str, label: str, description: str, sr: str, *fields: Any) -> str:
     """Disks are introduced one by one only where the driver offers it."""
     async with repositories.operation(call, sr, "vdi_introduce"):
-        repositories.require_plugged(call.world, sr)
+        repositories.require_host(call.world, sr)
         raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)
 
 
@@ -80,7 +88,7 @@ async def resize_online(call: Call, vdi: str, size: int) -> None:
 @implements("VDI.update")
 async def update(call: Call, vdi: str) -> None:
     async with images.hold(call, vdi, "update"):
-        repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+        repositories.require_host(call.world, call.db.get("VDI", vdi)["SR"])
         await _look_at(call, vdi)
 
 
@@ -95,14 +103,14 @@ async def _look_at(call: Call, vdi: str) -> None:
 
 @implements("VDI.set_name_label")
 async def set_name_label(call: Call, vdi: str, value: str) -> None:
-    repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+    repositories.require_host(call.world, call.db.get("VDI", vdi)["SR"])
     call.db.set("VDI", vdi, name_label=value)
     await _look_at(call, vdi)
 
 
 @implements("VDI.set_name_description")
 async def set_name_description(call: Call, vdi: str, value: str) -> None:
-    repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+    repositories.require_host(call.world, call.db.get("VDI", vdi)["SR"])
     call.db.set("VDI", vdi, name_description=value)
     await _look_at(call, vdi)
 
@@ -136,9 +144,8 @@ def set_allow_caching(call: Call, vdi: str, value: bool) -> None:
 async def generate_config(call: Call, host: str, vdi: str) -> str:
     """What a host needs to attach the disk without XAPI: nothing in the lab."""
     async with images.hold(call, vdi, "generate_config"):
-        if not call.db.exists("host", host):
-            raise Failure("HOST_OFFLINE", host)
-        repositories.require_plugged(call.world, call.db.get("VDI", vdi)["SR"])
+        membership.require_reachable(call.world, host)
+        repositories.require_host(call.world, call.db.get("VDI", vdi)["SR"])
         images.require_managed(call, vdi)
         return ""
 
@@ -164,3 +171,29 @@ def read_database_pool_uuid(call: Call, vdi: str) -> str:
     """No disk of the lab's holds a pool's database."""
     call.db.get("VDI", vdi)
     return ""
+
+
+@implements("VDI.force_unlock")
+async def force_unlock(call: Call, vdi: str) -> None:
+    """Given up by XAPI, after its checks."""
+    async with images.hold(call, vdi, "force_unlock"):
+        repositories.require_host(call.world, call.db.get("VDI", vdi)["SR"])
+        raise Failure("MESSAGE_DEPRECATED")
+
+
+@implements("VDI.pool_introduce")
+def pool_introduce(
+    call: Call, uuid: str, label: str, description: str, sr: str, kind: str, sharable: bool, read_only: bool,
+    other_config: dict[str, str], location: str, *fields: Any,
+) -> str:  # fmt: skip
+    """A record alone, as a pool has it made that another one joins. fields: those that follow in the call."""
+    for vdi in call.db.get("SR", sr)["VDIs"]:
+        if call.db.get("VDI", vdi)["location"] == location:
+            raise Failure("LOCATION_NOT_UNIQUE", sr, location)
+    if not UUID.match(uuid):
+        raise Failure("UUID_INVALID", "VDI", uuid)
+    known = {
+        "uuid": uuid, "name_label": label, "name_description": description, "SR": sr, "type": kind,
+        "sharable": sharable, "read_only": read_only, "other_config": other_config, "location": location,
+    }  # fmt: skip
+    return volumes.register(call, {**known, **dict(zip(INTRODUCED, fields, strict=True))})
