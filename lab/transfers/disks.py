@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from lab import space
 from lab.classes import sr as repositories
 from lab.database import Record
 from lab.errors import Failure, internal
@@ -105,9 +106,9 @@ def _extents(transfer: Transfer, kind: str, record: Record) -> AsyncIterator[Ext
 
 
 async def receive(transfer: Transfer, record: Record, extents: AsyncIterator[Extent]) -> None:
-    """Write what comes to a disk. Raises VDI_IO_ERROR."""
+    """Write what comes to a disk as long as its repository has room for it. Raises VDI_IO_ERROR."""
     try:
-        await transfer.world.disks.write(record["uuid"], extents)
+        await transfer.world.disks.write(record["uuid"], space.metered(transfer.world, record, extents))
     except (DiskError, EOFError, OSError, vhd.NotVhd, xva.BadArchive) as error:
         raise Failure(*IO_ERROR) from error
     finally:
