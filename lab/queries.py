@@ -13,9 +13,10 @@ from typing import Any
 from lab import generated
 from lab.database import Database, Record
 from lab.errors import Failure
-from lab.values import Type
+from lab.values import Type, format_time
 
-TOKEN = re.compile(r'\s*(?:(true|false|and|or|not|field|[()=])|"((?:[^"\\]|\\.)*)")', re.S)
+TOKEN = re.compile(r'[ \t\n]*(?:(true|false|and|or|not|field|[()=])|"([^"]*)")')
+BLANK = re.compile(r"[ \t\n]*")
 Condition = Callable[[Record], bool]
 
 
@@ -32,74 +33,91 @@ class Parser:
         self.cls, self.text = cls, text
         definition = database.schema.classes[cls]
         self.types = {generated.inner_name(cls, name): (name, known.type) for name, known in definition.fields.items()}
-        self.tokens = self._split(text)
+        #: where the next token begins, and the one token that was looked at ahead
+        self.position = 0
+        self.ahead: tuple[str, str] | None = None
 
-    def _split(self, text: str) -> list[tuple[str, str]]:
-        tokens, position = [], 0
-        while text[position:].strip():
-            match = TOKEN.match(text, position)
-            if not match:
-                raise Failure("INVALID_VALUE", text, 'Failure("lexing: empty token")')
-            word, quoted = match.groups()
-            tokens.append(("word", word) if word else ("text", quoted))
-            position = match.end()
-        return tokens
+    def _token(self) -> tuple[str, str]:
+        """The next token, still to be taken; kinds are word, text and end. It is read only when it is asked for."""
+        if self.ahead is None:
+            match = TOKEN.match(self.text, self.position)
+            if match:
+                self.position = match.end()
+                word, quoted = match.groups()
+                self.ahead = ("word", word) if word else ("text", quoted)
+            elif BLANK.fullmatch(self.text, self.position):
+                self.ahead = ("end", "")
+            else:
+                raise Failure("INVALID_VALUE", self.text, 'Failure("lexing: empty token")')
+        return self.ahead
 
     def parse(self) -> Condition:
         condition = self._expression()
-        if self.tokens:
-            raise self._error()
+        self._next("end")
         return condition
 
     def _error(self) -> Failure:
         return Failure("INVALID_VALUE", self.text, "Xapi_database.Db_filter_parse.MenhirBasics.Error")
 
     def _next(self, kind: str, word: str | None = None) -> str:
-        if not self.tokens or self.tokens[0][0] != kind or (word is not None and self.tokens[0][1] != word):
+        found = self._token()
+        if found[0] != kind or (word is not None and found[1] != word):
             raise self._error()
-        return self.tokens.pop(0)[1]
+        self.ahead = None
+        return found[1]
 
     def _peek(self, word: str) -> bool:
-        return bool(self.tokens) and self.tokens[0] == ("word", word)
+        return self._token() == ("word", word)
+
+    def _takes(self, word: str) -> bool:
+        """Take the word if it is next."""
+        if self._peek(word):
+            self.ahead = None
+            return True
+        return False
 
     def _expression(self) -> Condition:
         left = self._term()
         while self._peek("and") or self._peek("or"):
-            both = self.tokens.pop(0)[1] == "and"
+            both = self._next("word") == "and"
             left = _joined(left, self._term(), both)
         return left
 
     def _term(self) -> Condition:
-        if self._peek("not"):
-            self.tokens.pop(0)
+        if self._takes("not"):
             inner = self._expression()
             return lambda record: not inner(record)
-        if self._peek("("):
-            self.tokens.pop(0)
+        if self._takes("("):
             inner = self._expression()
             self._next("word", ")")
             return inner
-        for word in ("true", "false"):
-            if self._peek(word):
-                self.tokens.pop(0)
-                return _always if word == "true" else _never
+        if self._takes("true"):
+            return _always
+        if self._takes("false"):
+            return _never
         left = self._value()
         self._next("word", "=")
         right = self._value()
         return lambda record: left(record) == right(record)
 
     def _value(self) -> Callable[[Record], str]:
-        if self._peek("field"):
-            self.tokens.pop(0)
-            name = self._next("text")
-            if name == "_ref":
-                return lambda record: record.ref
-            if name not in self.types:
-                raise Failure("INTERNAL_ERROR", "missing field", name, "")
-            field, kind = self.types[name]
-            return lambda record: stored(kind, record[field])
+        if self._takes("field"):
+            return self._field(self._next("text"))
         text = self._next("text")
         return lambda record: text
+
+    def _field(self, name: str) -> Callable[[Record], str]:
+        """A field's value; one that does not exist fails when it is needed, and not before."""
+        if name == "_ref":
+            return lambda record: record.ref
+        known = self.types.get(name)
+
+        def value(record: Record) -> str:
+            if known is None:
+                raise Failure("INTERNAL_ERROR", "missing field", name, "")
+            return stored(known[1], record[known[0]])
+
+        return value
 
 
 def _always(record: Record) -> bool:
@@ -120,8 +138,23 @@ def stored(kind: Type, value: Any) -> str:
     """A value as XAPI's database writes it, which is what queries compare."""
     if kind.kind == "bool":
         return "true" if value else "false"
+    if kind.kind == "datetime":
+        return format_time(value)
+    if kind.kind == "float":
+        text = f"{value:.12g}"
+        return text if re.search("[.en]", text) else f"{text}."
     if kind.kind == "set":
-        return "(" + " ".join(f"'{item}'" for item in value) + ")"
+        return "(" + " ".join(_quoted(kind.item, item) for item in value) + ")"
     if kind.kind == "map":
-        return "(" + " ".join(f"('{key}' '{item}')" for key, item in value.items()) + ")"
+        return (
+            "("
+            + " ".join(f"({_quoted(kind.key, key)} {_quoted(kind.item, item)})" for key, item in value.items())
+            + ")"
+        )
     return str(value)
+
+
+def _quoted(kind: Type | None, value: Any) -> str:
+    """A value within a set or map."""
+    text = stored(kind, value) if kind else str(value)
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
