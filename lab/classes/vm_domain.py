@@ -140,14 +140,10 @@ async def _prepare_disks(call: Call, vm: str) -> None:
     for vbd in call.db.get("VM", vm)["VBDs"]:
         record = call.db.get("VBD", vbd)
         await space.require_to_attach(call.world, record)
-    """Drop what the disks with on_boot=reset have gathered. Raises SR_BACKEND_FAILURE_180 where one cannot grow."""
-    for vbd in call.db.get("VM", vm)["VBDs"]:
-        record = call.db.get("VBD", vbd)
         vdi = call.db.find("VDI", record["VDI"])
         if vdi and vdi["on_boot"] == "reset":
             async with collector.layers(call.world, vdi["SR"]):
                 await volumes.reset(call, vdi.ref)
-        await space.require_to_attach(call.world, record)
 
 
 def note_running(call: Call, vm: str, host: str, state: str, resumed: bool = False) -> None:
