@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true")
     down.add_argument("--destroy", action="store_true", help="also remove its disks and everything else")
     calls.add_argument("--reset", action="store_true", help="forget the calls so far")
+    serve.add_argument("--vms", type=int, default=0, help="halted VMs that each host pool has from the beginning")
     serve.add_argument("--port", type=int, default=0, help="0 picks one")
     serve.add_argument("--address", default="127.0.0.1", help="of the first host; others have the next ones")
     serve.add_argument("--tls", action="store_true", help="https, with a certificate of its own making")
@@ -85,7 +86,7 @@ def settings_of(arguments: argparse.Namespace, password: str) -> Settings:
 async def serve(arguments: argparse.Namespace) -> int:
     """A fresh lab: in memory without guests, else in a directory that goes with it."""
     settings = settings_of(arguments, os.environ.get("LAB_PASSWORD", "lab"))
-    settings.address = arguments.address
+    settings.address, settings.vms = arguments.address, arguments.vms
     with tempfile.TemporaryDirectory(prefix="lab-") as directory:
         state = State(Path(directory))
         if arguments.without_guests:

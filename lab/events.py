@@ -70,7 +70,7 @@ class Subscription:
         return self.wants(cls) and self.ref in (None, ref)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Event:
     """A change; of a deleted object there is no record. The class is in lower case."""
 

@@ -29,6 +29,8 @@ from lab.world import World
 LOG = logging.getLogger("lab")
 #: Longest body of a call (bytes).
 LONGEST_CALL = 300 * 1024
+#: Bytes of an answer that are sent at a time.
+PIECE = 256 * 1024
 HEADERS = {
     "cache-control": "no-cache, no-store",
     "access-control-allow-origin": "*",
@@ -138,12 +140,12 @@ class Server:
             return page(413, "The body is too long")
         try:
             answer = await self.answer(self._asked(request), method, parameters)
-            data = xmlrpc.success(xmlrpc.dump_value(answer.type, answer.value))
+            data = xmlrpc.success(answer.type, answer.value)
         except Failure as failure:
             data = xmlrpc.failure(failure.description)
         except Drop:
             return _cut(request)
-        return _reply(data, xmlrpc.CONTENT_TYPE)
+        return await _reply(request, data, xmlrpc.CONTENT_TYPE)
 
     async def _jsonrpc(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -152,12 +154,12 @@ class Server:
             return page(500, f"Internal server error: {error}")
         try:
             answer = await self.answer(self._asked(request), call.method, call.parameters)
-            data = jsonrpc.success(call, jsonrpc.plain(answer.type, answer.value))
+            data = jsonrpc.success(call, answer.type, answer.value)
         except Failure as failure:
             data = jsonrpc.failure(call, failure.description)
         except Drop:
             return _cut(request)
-        return _reply(data, jsonrpc.CONTENT_TYPE)
+        return await _reply(request, data, jsonrpc.CONTENT_TYPE)
 
     async def answer(self, asked: Asked, method: str, parameters: list[Any]) -> Typed:
         """Log and make a call. Raises Failure, or Drop when a fault says so."""
@@ -222,10 +224,31 @@ def _short(parameter: object) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def _reply(data: bytes, content_type: str) -> web.Response:
-    response = web.Response(body=data, headers=HEADERS)
-    response.headers["content-type"] = content_type
-    return response
+async def _reply(request: web.Request, parts: list[str], content_type: str) -> web.StreamResponse:
+    """Send an answer; a large one goes out piece by piece."""
+    length = sum(len(part) if part.isascii() else len(part.encode("utf-8", "replace")) for part in parts)
+    headers = {**HEADERS, "content-type": content_type, "content-length": str(length)}
+    if length <= PIECE:
+        body = "".join(parts).encode("utf-8", "replace")
+        return web.Response(body=body, headers={**HEADERS, "content-type": content_type})
+    stream = web.StreamResponse(headers=headers)
+    await stream.prepare(request)
+    for piece in _pieces(parts):
+        await stream.write(piece)
+    return stream
+
+
+def _pieces(parts: list[str]) -> Iterator[bytes]:
+    """The parts as bytes, joined to pieces that are worth sending."""
+    pending: list[str] = []
+    size = 0
+    for part in parts:
+        pending.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield "".join(pending).encode("utf-8", "replace")
+            pending, size = [], 0
+    yield "".join(pending).encode("utf-8", "replace")
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -45,6 +45,8 @@ class Settings:
     hosts: int = 1
     pools: int = 1
     address: str = "127.0.0.1"
+    #: halted VMs that each host pool has from the beginning
+    vms: int = 0
 
     def address_of(self, pool: int, host: int) -> str:
         """The address of a host, both counted from 0: the hosts of a pool follow one another, pools are 256 apart."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from lab.classes import vm_memory
-from lab.topology import hosts, machines, networks, repositories
+from lab.topology import crowd, hosts, machines, networks, repositories
 from lab.world import Call, World
 
 
@@ -31,6 +31,8 @@ async def furnish(world: World, number: int = 0) -> None:
         vm_memory.update_host(world, host)
         world.refresh("host", host)
     world.settle()
+    if world.settings.vms:
+        await crowd.furnish(world, world.settings.vms, default, management)
 
 
 def _hosts(world: World, number: int) -> list[str]:

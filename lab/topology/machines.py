@@ -29,7 +29,7 @@ def control_domain(world: World, host: str) -> None:
     vm = world.database.create(
         "VM",
         {
-            **_machine(f"Control domain on host: {name}", CONTROL_DOMAIN_MEMORY), "is_control_domain": True,
+            **machine(f"Control domain on host: {name}", CONTROL_DOMAIN_MEMORY), "is_control_domain": True,
             "power_state": "Running", "resident_on": host, "domid": 0, "HVM_boot_policy": "", "domain_type": "pv",
             "metrics": world.database.create("VM_metrics", {"current_domain_type": "pv", "last_updated": now()}),
             "HVM_boot_params": {}, "domarch": "x86_64",
@@ -44,7 +44,8 @@ def templates(world: World) -> None:
         _template(world, name)
 
 
-def _machine(name: str, memory: int) -> dict[str, Any]:
+def machine(name: str, memory: int) -> dict[str, Any]:
+    """The fields of a VM that has never run, with so many bytes of memory."""
     fields: dict[str, Any] = {
         "name_label": name, "affinity": NULL, "memory_static_max": memory, "memory_dynamic_max": memory,
         "memory_dynamic_min": memory, "memory_static_min": min(memory, 128 * MIB), "VCPUs_max": 1,
@@ -58,7 +59,7 @@ def _machine(name: str, memory: int) -> dict[str, Any]:
 
 
 def _template(world: World, name: str) -> None:
-    fields = _machine(name, 1 * GIB if name == "Other install media" else 2 * GIB)
+    fields = machine(name, 1 * GIB if name == "Other install media" else 2 * GIB)
     config = {"default_template": "true", "linux_template": "true", "install-methods": "cdrom,http,ftp"}
     if name == "Other install media":
         config = {"default_template": "true", "install-methods": "cdrom"}

@@ -64,19 +64,56 @@ def plain(kind: Type, value: Any) -> Any:
     return "" if kind.kind == "void" else value
 
 
-def _encode(answer: dict[str, Any]) -> bytes:
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def success(call: JsonCall, value: Any) -> bytes:
-    answer = {"jsonrpc": "2.0", "result": value, "id": call.id}
+def _record(kind: Type, record: Record) -> str:
+    """An object, kept with it until it changes."""
+    text = record.dumped.get(CONTENT_TYPE)
+    if text is None:
+        text = record.dumped[CONTENT_TYPE] = _text(plain(kind, record))
+    return text
+
+
+def write(kind: Type, value: Any, out: list[str]) -> None:
+    """A kept value of that type as JSON, in parts, so that a large answer need not be put together in memory."""
+    if kind.kind == "any":
+        write(value.type, value.value, out)
+    elif kind.kind == "record" and isinstance(value, Record):
+        out.append(_record(kind, value))
+    elif kind.kind == "map" and kind.item and kind.item.kind == "record":
+        _write_object([(key, kind.item, item) for key, item in value.items()], out)
+    elif kind.kind == "record":
+        members = [(name, member, value[name]) for name, member in kind.fields.items() if name in value]
+        _write_object(members, out)
+    elif kind.kind == "set" and kind.item and kind.item.kind == "record":
+        for number, item in enumerate(value):
+            out.append("," if number else "[")
+            write(kind.item, item, out)
+        out.append("]" if value else "[]")
+    else:
+        out.append(_text(plain(kind, value)))
+
+
+def _write_object(members: list[tuple[str, Type, Any]], out: list[str]) -> None:
+    for number, (name, kind, value) in enumerate(members):
+        out.append(f"{',' if number else '{'}{_text(name)}:")
+        write(kind, value, out)
+    out.append("}" if members else "{}")
+
+
+def success(call: JsonCall, kind: Type, value: Any) -> list[str]:
+    """The answer to a call that went well, in parts."""
+    out = ['{"jsonrpc":"2.0","result":' if call.version == 2 else '{"result":']
+    write(kind, value, out)
+    out.append(f',"id":{_text(call.id)}}}' if call.version == 2 else f',"error":null,"id":{_text(call.id)}}}')
+    return out
+
+
+def failure(call: JsonCall, description: list[str]) -> list[str]:
+    """The answer to a call that failed, in parts."""
     if call.version == 1:
-        answer = {"result": value, "error": None, "id": call.id}
-    return _encode(answer)
-
-
-def failure(call: JsonCall, description: list[str]) -> bytes:
-    if call.version == 1:
-        return _encode({"result": None, "error": description, "id": call.id})
+        return [_text({"result": None, "error": description, "id": call.id})]
     error = {"code": 1, "message": description[0], "data": description[1:]}
-    return _encode({"jsonrpc": "2.0", "error": error, "id": call.id})
+    return [_text({"jsonrpc": "2.0", "error": error, "id": call.id})]

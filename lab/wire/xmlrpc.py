@@ -6,16 +6,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
 from lab.database import Record
-from lab.values import Time, Type, format_time
+from lab.values import Time, Type, Typed, format_time
 from lab.wire import Malformed
 
 CONTENT_TYPE = "text/xml"
-HEAD = b'<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Status</name><value>'
-TAIL = b"</member></struct></value></param></params></methodResponse>"
+HEAD = '<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Status</name><value>'
+TAIL = "</member></struct></value></param></params></methodResponse>"
+SPECIAL = re.compile('[&<>"]')
+STRUCT, STRUCT_END = "<value><struct>", "</struct></value>"
+ARRAY, ARRAY_END = "<value><array><data>", "</data></array></value>"
+EMPTY, EMPTY_STRUCT = ARRAY + ARRAY_END, STRUCT + STRUCT_END
+TRUE, FALSE = "<value><boolean>1</boolean></value>", "<value><boolean>0</boolean></value>"
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
@@ -90,63 +98,161 @@ def _member_value(member: ElementTree.Element) -> Any:
 
 def escape(text: str) -> str:
     """Text as it may stand between tags."""
-    return text.translate(ESCAPES)
+    return text.translate(ESCAPES) if SPECIAL.search(text) else text
 
 
 def dump_value(kind: Type, value: Any) -> str:
     """A kept value of that type as a <value> element."""
-    if kind.kind in ("string", "ref", "enum"):
-        return f"<value>{escape(value)}</value>"
-    if kind.kind == "int":
-        return f"<value>{value}</value>"
-    if kind.kind == "int32":
-        return f"<value><i4>{value}</i4></value>"
-    if kind.kind == "bool":
-        return f"<value><boolean>{int(value)}</boolean></value>"
-    if kind.kind == "float":
-        return f"<value><double>{value:.16g}</double></value>"
-    if kind.kind == "datetime":
-        return f"<value><dateTime.iso8601>{format_time(value)}</dateTime.iso8601></value>"
+    return _writer(kind)(value)
+
+
+Writer = Callable[[Any], str]
+_writers: dict[int, tuple[Type, Writer]] = {}
+
+
+def _writer(kind: Type) -> Writer:
+    """What writes values of a type; made once for each type, for there are very many values."""
+    known = _writers.get(id(kind))
+    if known is None:
+        # the type is kept with it, so that its identity stays its own
+        known = _writers[id(kind)] = kind, _make_writer(kind)
+    return known[1]
+
+
+def _make_writer(kind: Type) -> Writer:
     if kind.kind == "set":
         assert kind.item
-        items = "".join([dump_value(kind.item, item) for item in value])
-        return f"<value><array><data>{items}</data></array></value>"
+        item_writer = _writer(kind.item)
+        return lambda value: f"{ARRAY}{''.join([item_writer(item) for item in value])}{ARRAY_END}" if value else EMPTY
     if kind.kind == "map":
-        item_type = kind.item
-        assert item_type
-        return dump_struct({key: dump_value(item_type, item) for key, item in value.items()})
+        assert kind.item
+        return partial(_map, _writer(kind.item))
     if kind.kind == "record":
-        return dump_record(kind, value)
-    if kind.kind == "any":
-        return dump_value(value.type, value.value)
+        return partial(_record, kind)
+    return SIMPLE.get(kind.kind, _void)
+
+
+def _text(value: str) -> str:
+    return f"<value>{value.translate(ESCAPES) if SPECIAL.search(value) else value}</value>"
+
+
+def _integer(value: int) -> str:
+    return f"<value>{value}</value>"
+
+
+def _short_integer(value: int) -> str:
+    return f"<value><i4>{value}</i4></value>"
+
+
+def _boolean(value: bool) -> str:
+    return TRUE if value else FALSE
+
+
+def _double(value: float) -> str:
+    return f"<value><double>{value:.16g}</double></value>"
+
+
+def _time(value: float) -> str:
+    return f"<value><dateTime.iso8601>{format_time(value)}</dateTime.iso8601></value>"
+
+
+def _any(value: Typed) -> str:
+    return _writer(value.type)(value.value)
+
+
+def _void(value: object) -> str:
     return "<value></value>"
 
 
-def dump_record(kind: Type, value: Any) -> str:
+SIMPLE: dict[str, Writer] = {
+    "string": _text, "ref": _text, "enum": _text, "int": _integer, "int32": _short_integer, "bool": _boolean,
+    "float": _double, "datetime": _time, "any": _any,
+}  # fmt: skip
+
+
+def _map(item_writer: Writer, value: dict[str, Any]) -> str:
+    if not value:
+        return EMPTY_STRUCT
+    return dump_struct({key: item_writer(item) for key, item in value.items()})
+
+
+def _record(kind: Type, value: Any) -> str:
     """An object (kept with it until it changes), or a dict that has some of the record's fields."""
     if not isinstance(value, Record):
         return dump_struct({name: dump_value(kind.fields[name], item) for name, item in value.items()})
     text = value.dumped.get(CONTENT_TYPE)
     if text is None:
         fields = value.fields
-        text = dump_struct({name: dump_value(member, fields[name]) for name, member in kind.fields.items()})
-        value.dumped[CONTENT_TYPE] = text
+        members = [f"{head}{writer(fields[name])}</member>" for name, head, writer in _members(kind)]
+        text = value.dumped[CONTENT_TYPE] = f"{STRUCT}{''.join(members)}{STRUCT_END}"
     return text
+
+
+_known_members: dict[int, list[tuple[str, str, Writer]]] = {}
+
+
+def _members(kind: Type) -> list[tuple[str, str, Writer]]:
+    """Of each field of a record: its name, the beginning of its member, what writes it."""
+    found = _known_members.get(id(kind))
+    if found is None:
+        found = [(name, f"<member><name>{name}</name>", _writer(member)) for name, member in kind.fields.items()]
+        _known_members[id(kind)] = found
+    return found
+
+
+def write(kind: Type, value: Any, out: list[str]) -> None:
+    """The same <value> element in parts, so that a large answer need not be put together in memory."""
+    if kind.kind == "any":
+        write(value.type, value.value, out)
+    elif kind.kind == "map" and kind.item and kind.item.kind == "record":
+        out.append(STRUCT)
+        for key, item in value.items():
+            out.append(f"<member><name>{escape(key)}</name>")
+            write(kind.item, item, out)
+            out.append("</member>")
+        out.append(STRUCT_END)
+    elif kind.kind == "set" and kind.item and kind.item.kind == "record":
+        out.append(ARRAY)
+        for item in value:
+            write(kind.item, item, out)
+        out.append(ARRAY_END)
+    elif kind.kind == "record" and not isinstance(value, Record):
+        _write_members(kind, value, out)
+    else:
+        out.append(_writer(kind)(value))
+
+
+def _write_members(kind: Type, value: dict[str, Any], out: list[str]) -> None:
+    """A struct of those members of a record that a dict has."""
+    out.append(STRUCT)
+    for name, head, writer in _members(kind):
+        if name not in value:
+            continue
+        member = kind.fields[name]
+        if member.kind in SIMPLE and member.kind != "any":
+            out.append(f"{head}{writer(value[name])}</member>")
+            continue
+        out.append(head)
+        write(member, value[name], out)
+        out.append("</member>")
+    out.append(STRUCT_END)
 
 
 def dump_struct(members: dict[str, str]) -> str:
     """A struct of members that are <value> elements already."""
     inner = "".join([f"<member><name>{escape(name)}</name>{value}</member>" for name, value in members.items()])
-    return f"<value><struct>{inner}</struct></value>"
+    return f"{STRUCT}{inner}{STRUCT_END}"
 
 
-def success(value: str) -> bytes:
-    """The answer to a call that went well; value is a <value> element."""
-    return HEAD + b"Success</value></member><member><name>Value</name>" + value.encode("utf-8", "replace") + TAIL
+def success(kind: Type, value: Any) -> list[str]:
+    """The answer to a call that went well, in parts."""
+    out = [f"{HEAD}Success</value></member><member><name>Value</name>"]
+    write(kind, value, out)
+    out.append(TAIL)
+    return out
 
 
-def failure(description: list[str]) -> bytes:
-    """The answer to a call that failed."""
-    items = "".join(f"<value>{escape(item)}</value>" for item in description)
-    value = f"<value><array><data>{items}</data></array></value>".encode("utf-8", "replace")
-    return HEAD + b"Failure</value></member><member><name>ErrorDescription</name>" + value + TAIL
+def failure(description: list[str]) -> list[str]:
+    """The answer to a call that failed, in parts."""
+    items = "".join(_text(item) for item in description)
+    return [f"{HEAD}Failure</value></member><member><name>ErrorDescription</name>{ARRAY}{items}{ARRAY_END}{TAIL}"]
