@@ -1,6 +1,6 @@
 # Everything starts here; `make help` lists the targets. Each one does all the set-up it needs and may be repeated.
 .DEFAULT_GOAL := help
-.PHONY: help setup try down test test-fast lint sanity build clean
+.PHONY: help setup try down test test-fast bench lint sanity build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -19,6 +19,9 @@ test: setup ## all tests, those on real guests included
 
 test-fast: setup ## all tests but those that boot guests
 	@tools/test -m "not guests"
+
+bench: setup ## measure how fast things are; the figures are in bench/results.json, too
+	@for script in bench/*.py; do .venv/bin/python $$script || exit 1; done
 
 lint: setup ## ruff, mypy, shellcheck
 	@tools/lint

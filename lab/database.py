@@ -14,6 +14,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lab.errors import Failure
@@ -58,14 +59,18 @@ class Blank:
 
     def __init__(self, definition: Class) -> None:
         self._defaults = {name: known.default for name, known in definition.fields.items()}
-        self._containers = [name for name, value in self._defaults.items() if isinstance(value, (dict, list))]
+        #: what must not be shared among objects: how to make it anew
+        self._containers: list[tuple[str, Callable[[], Any]]] = [
+            (name, type(value) if not value else partial(copied, value))
+            for name, value in self._defaults.items()
+            if isinstance(value, (dict, list))
+        ]
 
     def filled(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The defaults with some fields of the object's own; members that are no fields are left out."""
         values = dict(self._defaults)
-        for name in self._containers:
-            if name not in fields:
-                values[name] = copied(values[name])
+        for name, make in self._containers:
+            values[name] = make()
         for name, value in fields.items():
             if name in values:
                 values[name] = copied(value) if isinstance(value, (dict, list)) else value

@@ -192,9 +192,10 @@ def _record(kind: Type, value: Any) -> dict[str, Any]:
 def copied(value: Any) -> Any:
     """A copy of a kept value deep enough that changing one does not change the other."""
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
+        # nearly all items are text, which need not be copied
+        return {key: item if type(item) is str else copied(item) for key, item in value.items()} if value else {}
     if isinstance(value, list):
-        return [copied(item) for item in value]
+        return [item if type(item) is str else copied(item) for item in value] if value else []
     return value
 
 
