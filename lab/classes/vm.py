@@ -13,7 +13,7 @@ from lab import generated
 from lab.classes import vbd as disks
 from lab.classes import vif as interfaces
 from lab.classes import vm_lifecycle as lifecycle
-from lab.classes import vm_memory
+from lab.classes import vm_memory, vtpm
 from lab.errors import Failure
 from lab.registry import implements
 from lab.values import NULL
@@ -68,6 +68,8 @@ def remove(call: Call, vm: str) -> None:
         disks.remove(call, vbd)
     for vif in record["VIFs"]:
         interfaces.remove(call, vif)
+    for module in record["VTPMs"]:
+        vtpm.remove(call, module)
     owned = [("VM_metrics", record["metrics"]), ("VM_guest_metrics", record["guest_metrics"])]
     owned += [("console", console) for console in record["consoles"]]
     owned += [("blob", blob) for blob in record["blobs"].values()]
@@ -183,7 +185,18 @@ def _plain_map(name: str) -> None:
     implements(f"VM.remove_from_{name}")(remove_from)
 
 
-for plain in ("other_config", "platform", "actions_after_crash", "snapshot_schedule"):
+@implements("VM.set_snapshot_schedule")
+def set_snapshot_schedule(call: Call, vm: str, value: str) -> None:
+    record = call.db.get("VM", vm)
+    if value != NULL and (not call.db.exists("VMSS", value) or record["is_control_domain"]):
+        raise Failure("INVALID_VALUE", value)
+    if value != NULL and record["is_a_template"]:
+        raise Failure("VM_IS_TEMPLATE", vm)
+    call.db.set("VM", vm, snapshot_schedule=value)
+    call.world.refresh("VM", vm)
+
+
+for plain in ("other_config", "platform", "actions_after_crash"):
     _plain_setter(plain)
 for plain in ("other_config", "platform"):
     _plain_map(plain)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from lab import inner, membership, placement
 from lab.classes import sr as repositories
 from lab.classes import vif as interfaces
-from lab.classes import vm_domain, vm_memory
+from lab.classes import vm_domain, vm_memory, vtpm
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes.vm import new_metrics
 from lab.database import Record
@@ -156,6 +156,8 @@ async def duplicate(
         raise
     new = copy_record(call, source, name, kind, suspend_VDI=image, **changes)
     copy_devices(call, source["VIFs"], new, made, keep_macs=kind in ("snapshot", "checkpoint"))
+    for module in source["VTPMs"]:
+        vtpm.copy(call, module, new)
     call.world.refresh("VM", new)
     return new
 

@@ -194,7 +194,7 @@ def note_halted(world: World, vm: str) -> None:
         database.set("VBD", vbd, currently_attached=False, device="")
     for vif in record["VIFs"]:
         database.set("VIF", vif, currently_attached=False)
-    database.set("VM", vm, domarch="", memory_target=0, requires_reboot=False)
+    database.set("VM", vm, requires_reboot=False)
     _note_gone(world, record, "Halted")
 
 
@@ -208,7 +208,10 @@ def _note_gone(world: World, record: Record, state: str) -> None:
     database, host = world.database, record["resident_on"]
     for console in record["consoles"]:
         database.delete("console", console)
-    database.set("VM", record.ref, power_state=state, resident_on=NULL, scheduled_to_be_resident_on=NULL, domid=-1)
+    database.set(
+        "VM", record.ref, power_state=state, resident_on=NULL, scheduled_to_be_resident_on=NULL, domid=-1, domarch="",
+        memory_target=0,
+    )  # fmt: skip
     if database.exists("VM_metrics", record["metrics"]):
         database.set("VM_metrics", record["metrics"], current_domain_type="unspecified", last_updated=now())
     lifecycle.refresh(world, record.ref)

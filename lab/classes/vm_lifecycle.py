@@ -155,6 +155,10 @@ def _special_refusal(world: World, record: Record, name: str, strict: bool) -> F
         return Failure("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
     if name == "make_into_template" and world.database.exists("VM_appliance", record["appliance"]):
         return Failure("VM_IS_PART_OF_AN_APPLIANCE", record.ref, record["appliance"])
+    if name == "make_into_template" and world.database.exists("VMSS", record["snapshot_schedule"]):
+        return Failure("VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE", record.ref, record["snapshot_schedule"])
+    if name == "create_vtpm" and record["VTPMs"]:
+        return Failure("VTPM_MAX_AMOUNT_REACHED", len(record["VTPMs"]))
     if name == "query_services" and not is_true(record["other_config"].get("is_system_domain")):
         return Failure("NOT_SYSTEM_DOMAIN", record.ref)
     return None

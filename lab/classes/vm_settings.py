@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
@@ -21,34 +23,44 @@ BIOS_STRINGS = {
     "oem-2": "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d",
 }  # fmt: skip
 BOOLEANS = ("true", "false", "1", "0")
+#: What XAPI reads as a number in a platform key.
+INTEGER = re.compile(r"-?(\d[\d_]*|0[xX][0-9a-fA-F][0-9a-fA-F_]*)")
 #: Virtual hardware that has the vendor's device.
 VENDOR_DEVICE_VERSION = 2
 
 
 def start_refusal(record: Record) -> Failure | None:
-    """What of the VM's settings keeps it from starting."""
+    """What of the VM's settings keeps it from starting, on whatever host."""
+    platform = record["platform"]
+    if platform.get("nested-virt", "false").lower() not in BOOLEANS:
+        return Failure("INVALID_VALUE", "platform:nested-virt", platform["nested-virt"])
     if record["domain_type"] != "hvm":
         if not record["PV_bootloader"] and record["PV_kernel"]:
             return Failure("INVALID_VALUE", "kernel", record["PV_kernel"], "File does not exist")
         return None
-    platform, firmware = record["platform"], record["HVM_boot_params"].get("firmware", "bios")
+    firmware = record["HVM_boot_params"].get("firmware", "bios")
     if firmware not in ("bios", "uefi"):
         return Failure("INVALID_VALUE", "HVM-boot-params['firmware']", firmware)
-    if firmware == "bios" and platform.get("device-model") == "qemu-upstream-uefi":
-        text = "BIOS boot is not supported with qemu-upstream-uefi"
-        return Failure("INVALID_VALUE", "platform:device-model", text)
-    if platform.get("nested-virt", "false") not in BOOLEANS:
-        return Failure("INVALID_VALUE", "platform:nested-virt", platform["nested-virt"])
-    return _cores_refusal(record, platform.get("cores-per-socket"))
+    return _cores_refusal(record, platform.get("cores-per-socket")) or _model_refusal(platform, firmware)
 
 
 def _cores_refusal(record: Record, cores: str | None) -> Failure | None:
     if cores is None:
         return None
-    if not cores.isdigit():
+    if not INTEGER.fullmatch(cores):
         return Failure("INVALID_VALUE", "platform:cores-per-socket", cores)
-    if int(cores) == 0 or record["VCPUs_max"] % int(cores):
+    number = int(cores.replace("_", ""), 16 if "x" in cores.lower() else 10)
+    if number == 0 or record["VCPUs_max"] % number:
         return Failure("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", record["VCPUs_max"], cores)
+    return None
+
+
+def _model_refusal(platform: dict[str, str], firmware: str) -> Failure | None:
+    """Device models that know one of the firmwares only."""
+    model = platform.get("device-model")
+    if (model, firmware) in (("qemu-upstream-uefi", "bios"), ("qemu-trad", "uefi")):
+        text = f"{firmware.upper()} boot is not supported with {model}"
+        return Failure("INVALID_VALUE", "platform:device-model", text)
     return None
 
 
