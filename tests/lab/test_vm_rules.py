@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import XenAPI
 
 from tests.support.lab import Lab
 
@@ -191,7 +190,7 @@ def test_operations_leave_messages(client: Client) -> None:
     client.xapi.VM.resume(vm, False, False)
     client.xapi.VM.clean_reboot(vm)
     client.xapi.VM.clean_shutdown(vm)
-    found = client.xapi.message.get("VM", client.xapi.VM.get_uuid(vm), XenAPI.xmlrpclib.DateTime("19700101T00:00:00Z"))
-    bodies = {message["name"]: message["body"] for message in found.values()}
+    uuid, found = client.xapi.VM.get_uuid(vm), client.xapi.message.get_all_records()
+    bodies = {message["name"]: message["body"] for message in found.values() if message["obj_uuid"] == uuid}
     assert set(bodies) == {"VM_STARTED", "VM_SUSPENDED", "VM_RESUMED", "VM_REBOOTED", "VM_SHUTDOWN"}
     assert bodies["VM_REBOOTED"] == "VM 'told' rebooted cleanly"
