@@ -23,6 +23,7 @@ from lab.world import Call, World
 
 LOG = logging.getLogger("lab")
 ASYNC = "Async."
+LIST_METHODS = "system.listMethods"
 #: Characters that XML cannot have.
 NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 Prelude = Callable[[], Awaitable[None]]
@@ -88,7 +89,7 @@ class Dispatcher:
 
     def _outside(self, method: str, parameters: list[Any], host: str) -> Typed:
         """Calls that are not of the data model. Raises MESSAGE_METHOD_UNKNOWN, of a valid session."""
-        if method == "system.listMethods":
+        if method == LIST_METHODS:
             return Typed(NAMES, self.names())
         if method.startswith("system.isAlive:") and parameters and isinstance(parameters[0], str):
             return Typed(Type("string"), parameters[0])

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from lab import membership, transfers
 from lab.control import Control, Drop
-from lab.dispatch import ASYNC, Dispatcher
+from lab.dispatch import ASYNC, LIST_METHODS, Dispatcher
 from lab.errors import Failure
 from lab.rrd import handlers as statistics
 from lab.transfers.request import Handler
@@ -140,7 +140,8 @@ class Server:
             return page(413, "The body is too long")
         try:
             answer = await self.answer(self._asked(request), method, parameters)
-            data = xmlrpc.success(answer.type, answer.value)
+            form = xmlrpc.bare if method == LIST_METHODS else xmlrpc.success
+            data = form(answer.type, answer.value)
         except Failure as failure:
             data = xmlrpc.failure(failure.description)
         except Drop:

@@ -252,6 +252,14 @@ def success(kind: Type, value: Any) -> list[str]:
     return out
 
 
+def bare(kind: Type, value: Any) -> list[str]:
+    """An answer without a status: what is not a call of XAPI's own is answered as in any XML-RPC."""
+    out = ['<?xml version="1.0"?><methodResponse><params><param>']
+    write(kind, value, out)
+    out.append("</param></params></methodResponse>")
+    return out
+
+
 def failure(description: list[str]) -> list[str]:
     """The answer to a call that failed, in parts."""
     items = "".join(_text(item) for item in description)

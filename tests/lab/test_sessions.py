@@ -94,7 +94,8 @@ def test_other_config_of_a_session_is_its_own(client: Client) -> None:
 def test_calls_outside_the_data_model(client: Client) -> None:
     with server(client) as api:
         names: Any = api.system.listMethods()
-        assert "VM.start" in names["Value"] and "VM_start" not in names["Value"]
+        # no status goes with it
+        assert "VM.start" in names and "VM_start" not in names
         session = login(api, "x")
         vms: Any = api.VM_get_all(session)
         again: Any = api.VM.get_all(session)
