@@ -53,7 +53,7 @@ def emergency_reset_master(call: Call, address: str) -> None:
     try:
         ipaddress.ip_address(address)
     except ValueError:
-        raise internal(f"Failure(\"Couldn't resolve hostname: {address}\")") from None
+        raise internal(f'Failure("Couldn\'t resolve hostname: {address}")') from None
     hosts.follow(call.world, call.here, address)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid as uuids
 
 from lab import membership, sessions
-from lab.database import Record
 from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call
@@ -61,22 +60,16 @@ def local_logout(call: Call) -> None:
 
 @implements("session.get_all_subject_identifiers")
 def get_all_subject_identifiers(call: Call) -> list[str]:
-    identifiers = {str(record["auth_user_sid"]) for record in _of_people(call)}
-    return sorted(identifiers)
+    """Of all people but root who are logged in."""
+    return sorted({str(record["auth_user_sid"]) for record in call.db.where("session", is_local_superuser=False)})
 
 
 @implements("session.logout_subject_identifier")
 def logout_subject_identifier(call: Call, identifier: str) -> None:
-    """End all sessions of a person but the caller's own."""
-    for record in _of_people(call):
-        if record["auth_user_sid"] == identifier:
+    """End all sessions of a person but the caller's own; those of root never."""
+    for record in call.db.where("session", is_local_superuser=False, auth_user_sid=identifier):
+        if record.ref != call.session:
             sessions.close_session(call.world, record.ref)
-
-
-def _of_people(call: Call) -> list[Record]:
-    """The sessions of other people than root, without the caller's own."""
-    found = call.db.where("session", is_local_superuser=False, pool=False)
-    return [record for record in found if record.ref != call.session]
 
 
 @implements("session.change_password")

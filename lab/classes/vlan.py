@@ -60,6 +60,15 @@ def _create(call: Call, base: Record, tag: int, network: str) -> str:
     return vlan
 
 
+@implements("VLAN.pool_introduce")
+def pool_introduce(call: Call, tagged: str, untagged: str, tag: int, other_config: dict[str, str]) -> str:
+    """A record as it is told, and the link back to it."""
+    fields = {"tagged_PIF": tagged, "untagged_PIF": untagged, "tag": tag, "other_config": other_config}
+    vlan = call.db.create("VLAN", fields)
+    call.db.set("PIF", untagged, VLAN_master_of=vlan)
+    return vlan
+
+
 @implements("VLAN.destroy")
 def destroy(call: Call, vlan: str) -> None:
     """The VLAN and its PIF, which must not be in use."""
