@@ -9,6 +9,7 @@ All sizes are bytes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
 
@@ -134,6 +135,17 @@ async def update(world: World, sr: str, *vdis: str) -> None:
             database.set("VDI", vdi, physical_utilisation=size)
     if database.exists("SR", sr):
         add_up(world, sr)
+
+
+def update_if_inflated_or_deflated(world: World, vdi: str) -> None:
+    """After a disk was attached or detached: have its size read soon if it depends on that."""
+    record = world.database.find("VDI", vdi)
+    if record is None or not isinstance(kind(world, record["SR"]), LvmKind):
+        return
+    if record["is_a_snapshot"] or is_thin(world, record["SR"]):
+        task = asyncio.ensure_future(update(world, record["SR"], vdi))
+        world.work.add(task)
+        task.add_done_callback(world.work.discard)
 
 
 def add_up(world: World, sr: str) -> None:

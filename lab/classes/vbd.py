@@ -10,7 +10,7 @@ import re
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from lab import operations
+from lab import operations, space
 from lab.database import Record
 from lab.errors import Failure
 from lab.values import NULL
@@ -224,8 +224,11 @@ def hold(call: Call, vbd: str, name: str) -> AbstractAsyncContextManager[None]:
 def refresh(world: World, vm: str) -> None:
     """Have the allowed operations of all VBDs of a VM, and of their disks, computed anew."""
     vbds = world.database.get("VM", vm)["VBDs"]
+    vdis = [world.database.get("VBD", vbd)["VDI"] for vbd in vbds]
     world.refresh("VBD", *vbds)
-    world.refresh("VDI", *(world.database.get("VBD", vbd)["VDI"] for vbd in vbds))
+    world.refresh("VDI", *vdis)
+    for vdi in vdis:
+        space.update_if_inflated_or_deflated(world, vdi)
 
 
 def make(call: Call, fields: dict[str, Any]) -> str:

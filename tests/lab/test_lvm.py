@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.lab import Lab
+
 from .conftest import Client
 from .test_disks import upload
 
@@ -76,11 +78,9 @@ def test_thin_disk_is_inflated_while_it_is_written_to(client: Client, mode: str)
     assert taken(client, disk) == EMPTY
     client.attach(vm, disk, mode=mode)
     client.start(vm)
-    client.xapi.SR.scan(sr)
-    assert taken(client, disk) == (FULL if mode == "RW" else EMPTY)
+    client.wait(lambda: taken(client, disk), lambda size: size == (FULL if mode == "RW" else EMPTY))
     client.xapi.VM.hard_shutdown(vm)
-    client.xapi.SR.scan(sr)
-    assert taken(client, disk) == EMPTY
+    client.wait(lambda: taken(client, disk), lambda size: size == EMPTY)
 
 
 def test_group_without_room_refuses_what_it_cannot_hold(client: Client) -> None:
@@ -96,3 +96,15 @@ def test_group_without_room_refuses_what_it_cannot_hold(client: Client) -> None:
     assert client.error(client.xapi.VDI.copy, disk, sr) == full
     client.xapi.VDI.destroy(clone)
     client.xapi.VDI.clone(disk, {})
+
+
+def test_thin_disk_without_room_to_grow_is_not_attached(fresh: tuple[Client, Lab]) -> None:
+    client, lab = fresh
+    sr = group(client, allocation="thin")
+    vm = client.vm()
+    client.attach(vm, client.disk(SR=sr, virtual_size=str(GIB)))
+    lab.fill(client.xapi.SR.get_uuid(sr), free=100 * MIB)
+    assert client.error(client.start, vm)[0] == "SR_BACKEND_FAILURE_180"
+    assert client.xapi.VM.get_power_state(vm) == "Halted"
+    lab.fill(client.xapi.SR.get_uuid(sr), free=None)
+    client.start(vm)

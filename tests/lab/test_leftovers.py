@@ -1,0 +1,50 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sweep through the database: links whose other end is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from lab import leftovers, serving
+from lab.hypervisor.simulated import SimulatedHypervisor
+from lab.storage.memory import MemoryDisks
+from lab.values import NULL
+from lab.world import Settings, World
+
+GONE = "OpaqueRef:00000000-0000-0000-0000-00000000dead"
+
+
+def swept(**fields: Any) -> tuple[World, str]:
+    """A fresh lab with one VBD with these fields, after a sweep."""
+
+    async def scenario() -> tuple[World, str]:
+        lab = await serving.open_lab(Settings(), MemoryDisks(), SimulatedHypervisor(False))
+        world = lab.worlds[0]
+        known = {"VM": next(world.database.all("VM")).ref, "VDI": next(world.database.all("VDI")).ref, "type": "Disk"}
+        vbd = world.database.create("VBD", {**known, "empty": False, **fields})
+        leftovers.sweep(world)
+        await lab.close(destroy_guests=True)
+        return world, vbd
+
+    return asyncio.run(scenario())
+
+
+def test_vbd_with_both_ends_stays() -> None:
+    world, vbd = swept()
+    assert world.database.exists("VBD", vbd)
+
+
+def test_vbd_without_vm_or_disk_goes() -> None:
+    for fields in ({"VM": GONE}, {"VDI": GONE}):
+        world, vbd = swept(**fields)
+        assert not world.database.exists("VBD", vbd)
+
+
+def test_drive_without_its_disc_gets_empty() -> None:
+    world, vbd = swept(VDI=GONE, type="CD")
+    record = world.database.get("VBD", vbd)
+    assert (record["empty"], record["VDI"]) == (True, NULL)
