@@ -21,6 +21,7 @@ from lab.control import Control, Drop
 from lab.dispatch import ASYNC, LIST_METHODS, Dispatcher
 from lab.errors import Failure
 from lab.rrd import handlers as statistics
+from lab.transfers import answers
 from lab.transfers.request import Handler
 from lab.values import Typed
 from lab.wire import Malformed, jsonrpc, xmlrpc
@@ -86,8 +87,8 @@ class Server:
         for (verb, path), handler in (transfers.HANDLERS | statistics.HANDLERS).items():
             answer = functools.partial(self._transfer, f"{verb} {path}", handler)
             application.router.add_route(verb, path + "{rest:.*}", answer)
-        application.router.add_get("/lab/guests", self._guests)
-        application.router.add_get("/", self._welcome)
+        application.router.add_get("/lab/guests", self._guests, allow_head=False)
+        application.router.add_get("/", self._welcome, allow_head=False)
         application.router.add_post("/jsonrpc", self._jsonrpc)
         application.router.add_post("/{path:.*}", self._xmlrpc)
         application.router.add_route("*", "/{path:.*}", self._not_found)
@@ -104,7 +105,10 @@ class Server:
         return web.json_response(facts)
 
     async def _not_found(self, request: web.Request) -> web.Response:
-        return page(404, "Not found")
+        """What XAPI has no handler for: a file that is not there, or a verb that is not for that path, or none."""
+        if request.method == "OPTIONS":
+            return _preflight(request)
+        return answers.page({"GET": 404, "PUT": 403, "CONNECT": 403}.get(request.method, 501))
 
     async def _transfer(self, name: str, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Log and make a transfer; name is its verb and path."""
@@ -213,6 +217,14 @@ def _guests_of(world: World) -> Iterator[dict[str, str]]:
             "address": metrics["networks"].get("0/ip", "") if metrics else "",
             "console": world.hypervisor.console(vm["uuid"]),
         }
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """The answer to a browser that asks whether it may call."""
+    asked = request.headers.get("Access-Control-Request-Headers")
+    allowed = f"{asked}, X-Requested-With" if asked else "X-Requested-With"
+    headers = {**HEADERS, "access-control-allow-headers": allowed, "access-control-allow-methods": "PUT"}
+    return web.Response(headers=headers)
 
 
 async def _without_name(request: web.Request, response: web.StreamResponse) -> None:

@@ -15,6 +15,7 @@ PAGES = {
     403: ("HTTP 403 forbidden", "This user may not have that."),
     404: ("HTTP 404 missing", "There is nothing at this address."),
     500: ("HTTP 500 internal server error", "Something went wrong that nobody foresaw."),
+    501: ("HTTP 501 Method Not Implemented", "That cannot be done with anything here."),
 }
 
 

@@ -495,3 +495,65 @@ def test_metadata_alone_finds_the_disks_that_are_there(client: Client) -> None:
     assert client.xapi.VM.get_uuid(new) != client.xapi.VM.get_uuid(vm)
     snapshots = client.xapi.VM.get_snapshots(new)
     assert [client.xapi.VM.get_name_label(snapshot) for snapshot in snapshots] == ["before"]
+
+
+# ---- several hosts
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Lab]:
+    started = start_lab("--hosts", "2")
+    yield started
+    stop_lab(started)
+
+
+def local_repository(client: Client, host: str) -> str:
+    """The repository that only this host sees."""
+    pbds = [client.xapi.PBD.get_record(pbd) for pbd in client.xapi.host.get_PBDs(host)]
+    own = [pbd["SR"] for pbd in pbds if client.xapi.SR.get_name_label(pbd["SR"]).startswith("Local storage")]
+    assert len(own) == 1
+    return str(own[0])
+
+
+def test_a_host_that_does_not_see_the_disk_names_one_that_does(pool: Lab) -> None:
+    client = connect(pool.url)
+    other = next(host for host in client.xapi.host.get_all() if host != client.host)
+    disk = client.disk(SR=local_repository(client, other))
+    task = client.xapi.task.create("transfer", "")
+    query = {"session_id": client.session.handle, "task_id": task, "vdi": disk, "x": "a b"}
+    answer = send(client, "PUT", "/import_raw_vdi", b"data", **query)
+    assert (answer.status, client.xapi.task.get_status(task)) == (302, "pending")
+    where = urllib.parse.urlsplit(answer.headers["location"])
+    own = urllib.parse.urlsplit(pool.url)
+    assert (where.hostname, where.port) == (client.xapi.host.get_address(other), own.port)
+    assert (where.path, dict(urllib.parse.parse_qsl(where.query))) == ("/import_raw_vdi", query)
+    there = Client(client.session, f"http://{where.netloc}", None)
+    assert send(there, "PUT", "/import_raw_vdi", b"data", **query).status == 200
+    client.wait(lambda: client.xapi.task.get_status(task), lambda found: found == "success")
+    vm = client.vm(name_label="there")
+    client.attach(vm, disk)
+    exported = send(client, "GET", "/export", session_id=client.session.handle, ref=vm)
+    assert (exported.status, urllib.parse.urlsplit(exported.headers["location"]).netloc) == (302, where.netloc)
+
+
+def test_what_no_host_sees_is_told_in_the_task(pool: Lab) -> None:
+    client = connect(pool.url)
+    other = next(host for host in client.xapi.host.get_all() if host != client.host)
+    sr = local_repository(client, other)
+    disk = client.disk(SR=sr)
+    [pbd] = client.xapi.SR.get_PBDs(sr)
+    client.xapi.PBD.unplug(pbd)
+    answer, task = ask(client, "PUT", "/import_raw_vdi", b"data", vdi=disk)
+    client.xapi.PBD.plug(pbd)
+    assert (answer.status, task["error_info"]) == (400, ["NO_HOSTS_AVAILABLE"])
+
+
+def test_a_disk_that_another_host_writes_is_not_read(pool: Lab) -> None:
+    client = connect(pool.url)
+    other = next(host for host in client.xapi.host.get_all() if host != client.host)
+    vm, disk = client.vm(), client.disk()
+    client.attach(vm, disk)
+    client.xapi.VM.start_on(vm, other, False, False)
+    task = ask(client, "GET", "/export_raw_vdi", vdi=disk)[1]
+    assert task["error_info"][0] == "SR_BACKEND_FAILURE_46"
+    client.xapi.VM.hard_shutdown(vm)

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import http.client
+import urllib.parse
 import xmlrpc.client
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from lab.unbounded import FOREVER, UnboundedBodies, complete
 from lab.values import Type, show
 from lab.wire import Malformed, jsonrpc
 from lab.wire import xmlrpc as lab_xmlrpc
+from tests.support.lab import Lab
 
 printable = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"))
 parameters = st.recursive(
@@ -99,3 +103,29 @@ def test_requests_may_come_in_pieces(sizes: list[int]) -> None:
         request = request[size:]
     protocol.data_received(request)
     assert inner.received == complete(HEAD + b"\r\nbody")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/nothing", 404),
+        ("GET", "/vncsnapshot?uuid=x", 404),
+        ("PUT", "/nothing", 403),
+        ("DELETE", "/", 501),
+        ("HEAD", "/", 501),
+        ("OPTIONS", "/jsonrpc", 200),
+    ],
+)
+def test_what_no_handler_is_for(server: tuple[Lab, Path | None], verb: str, path: str, status: int) -> None:
+    lab, authority = server
+    if authority:
+        pytest.skip("the same over TLS")
+    where = urllib.parse.urlsplit(lab.url)
+    link = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+    link.request(verb, path, headers={"Access-Control-Request-Headers": "content-type"})
+    answer = link.getresponse()
+    assert answer.status == status
+    if verb == "OPTIONS":
+        assert answer.getheader("access-control-allow-headers") == "content-type, X-Requested-With"
+    link.close()
