@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lab import space
+from lab import inner, space
 from lab.classes import sr as repositories
 from lab.database import Record
 from lab.errors import Failure, internal
-from lab.registry import HANDLERS
 from lab.storage import BLOCK_SIZE, DiskError, Disks, Extent
 from lab.transfers import raw, vhd, xva
 from lab.transfers.answers import Stream
@@ -91,7 +90,7 @@ async def _new_disk(transfer: Transfer, sr: str, kind: str) -> str:
     members = transfer.world.schema.classes["VDI"].record.members
     record = {name: default for name, (_type, _required, default) in members.items()}
     record |= {"name_label": "Imported VDI", "SR": sr, "virtual_size": transfer.body.length, "type": "user"}
-    made: str = await HANDLERS["VDI.create"](transfer.call, record)
+    made: str = await inner.call(transfer.call, "VDI.create", record)
     return made
 
 

@@ -15,8 +15,9 @@ from lab.errors import Failure
 from lab.transfers import metadata, pieces, xva
 from lab.transfers.attachment import attached
 from lab.transfers.disks import receive
+from lab.transfers.making import Options
 from lab.transfers.metadata import Imported, Ova
-from lab.transfers.objects import Importer, Options
+from lab.transfers.objects import Importer
 from lab.transfers.placing import elsewhere, host_of
 from lab.transfers.request import Outside, Refused, Transfer, handler
 from lab.values import NULL, Type

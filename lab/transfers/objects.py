@@ -2,29 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The objects of an imported archive: found where they are already, else made; taken away again when it fails."""
+"""The objects of an imported archive: found where they are already, else made."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import logging
 import uuid as uuids
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
 
+from lab import inner
 from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
-from lab.registry import HANDLERS
-from lab.transfers.metadata import Imported, Ova
+from lab.transfers.making import Making
+from lab.transfers.metadata import Imported
 from lab.values import NULL
-from lab.world import Call
 
 LOG = logging.getLogger("lab")
-#: The version of the API that this lab speaks: archives of later ones are refused.
-LATEST = (2, 21)
 #: Fields of a VM that its constructor does not take.
 BEYOND_CONSTRUCTOR = (
     "is_a_snapshot", "snapshot_info", "snapshot_of", "snapshot_time", "transportable_snapshot_id", "parent",
@@ -32,37 +26,14 @@ BEYOND_CONSTRUCTOR = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to import. sr is where disks go, empty when only metadata comes."""
-
-    sr: str
-    #: keep uuids and MAC addresses, replace a VM of the same uuid
-    restore: bool = False
-    #: go on where something is missing or damaged, clean nothing up
-    force: bool = False
-    dry_run: bool = False
-    #: the VM comes running from another pool
-    live: bool = False
-
-    @property
-    def metadata_only(self) -> bool:
-        return not self.sr
-
-
-class Importer:
-    """One import. `table` has what the references in the file became."""
-
-    def __init__(self, call: Call, ova: Ova, options: Options) -> None:
-        self.call, self.ova, self.options = call, ova, options
-        self.table: dict[str, str] = {}
-        self.vms: list[str] = []
-        self._undo: list[Callable[[], Awaitable[None]]] = []
+class Importer(Making):
+    """What becomes of the objects of each class."""
 
     def require_readable(self) -> None:
         """Raises IMPORT_INCOMPATIBLE_VERSION, DUPLICATE_VM."""
-        version = self.ova.version
-        if (int(version["xapi_major"]), int(version["xapi_minor"])) > LATEST:
+        version, host = self.ova.version, self.call.db.get("host", self.call.world.coordinator)
+        own = (host["API_version_major"], host["API_version_minor"])
+        if (int(version["xapi_major"]), int(version["xapi_minor"])) > own:
             raise Failure("IMPORT_INCOMPATIBLE_VERSION")
         if not self.options.restore:
             return
@@ -92,49 +63,6 @@ class Importer:
         self.call.world.settle()
         return [vm for vm in self.vms if not self.call.db.get("VM", vm)["is_a_snapshot"]]
 
-    async def undo(self) -> None:
-        """Take away what was made, the last first."""
-        for step in reversed(self._undo):
-            with contextlib.suppress(Failure):
-                await step()
-
-    # ---- making
-
-    async def _run(self, method: str, *arguments: Any) -> Any:
-        """What a client's call would do."""
-        answer = HANDLERS[method](self.call, *arguments)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    async def _make(self, found: Imported, changes: dict[str, Any]) -> str:
-        """A new object through its constructor; its end when the import fails is seen to."""
-        members = self.call.world.schema.classes[found.cls].record.members
-        record = {name: found.fields.get(name, default) for name, (_type, _needed, default) in members.items()}
-        ref: str = await self._run(f"{found.cls}.create", {**record, **changes})
-        self._undo.append(lambda: self._destroy(found.cls, ref))
-        self.table[found.id] = ref
-        return ref
-
-    async def _destroy(self, cls: str, ref: str) -> None:
-        if not self.call.db.exists(cls, ref):
-            return
-        if cls == "VM":
-            self.call.db.set("VM", ref, current_operations={}, power_state="Halted")
-        await self._run(f"{cls}.destroy", ref)
-
-    def _keep_uuid(self, found: Imported) -> None:
-        """A restored object has the uuid that it had."""
-        if self.options.restore and not self.call.db.tables[found.cls].by_uuid.get(found["uuid"]):
-            self.call.db.set(found.cls, self.table[found.id], uuid=found["uuid"])
-
-    def _dummy(self, found: Imported) -> None:
-        """What a dry run has in place of a new object."""
-        self.table[found.id] = f"OpaqueRef:{uuids.uuid4()}"
-
-    def _lookup(self, ref: str) -> str:
-        if ref not in self.table:
-            raise Failure("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", ref)
-        return self.table[ref]
-
     # ---- one class after the other
 
     async def _host(self, found: Imported) -> None:
@@ -160,7 +88,7 @@ class Importer:
         else:
             changes = {"SR": self.table[found["SR"]], "read_only": False}
             changes["sm_config"] = {"import_task": self.call.task}
-            await self._make(found, changes)
+            await self.make(found, changes)
 
     def _iso(self, found: Imported) -> None:
         """A disc of the same name in any library; without one the drive will be empty."""
@@ -178,13 +106,13 @@ class Importer:
             self.table[found.id] = here[0]
         elif self.options.dry_run and self.options.live:
             # it will be copied before the VM comes
-            self._dummy(found)
+            self.dummy(found)
         elif not self.options.force:
             raise Failure("VDI_LOCATION_MISSING", sr, found["location"]) if sr else Failure("VDI_CONTENT_ID_MISSING")
 
     async def _guest_metrics(self, found: Imported) -> None:
         if self.options.dry_run:
-            self._dummy(found)
+            self.dummy(found)
             return
         fields = {name: value for name, value in found.fields.items() if name != "uuid"}
         self.table[found.id] = self.call.db.create("VM_guest_metrics", fields)
@@ -198,10 +126,10 @@ class Importer:
         if replaced and not self._replaceable(found, self.call.db.get("VM", replaced)):
             return
         if self.options.dry_run:
-            self._dummy(found)
+            self.dummy(found)
             return
         if replaced:
-            await self._run("VM.destroy", replaced)
+            await inner.call(self.call, "VM.destroy", replaced)
         await self._new_machine(found)
 
     def _replaceable(self, found: Imported, old: Record) -> bool:
@@ -227,13 +155,13 @@ class Importer:
         }  # fmt: skip
         if not self.call.db.exists("SR", found["suspend_SR"]):
             changes["suspend_SR"] = NULL
-        vm = await self._make(found, changes)
-        self._keep_uuid(found)
+        vm = await self.make(found, changes)
+        self.keep_uuid(found)
         later = {name: found[name] for name in BEYOND_CONSTRUCTOR}
         later["other_config"] = {**self.call.db.get("VM", vm)["other_config"], "import_task": self.call.task}
         later["guest_metrics"] = self.table.get(found["guest_metrics"], NULL)
         if found["power_state"] == "Suspended":
-            later |= {"power_state": "Suspended", "suspend_VDI": self._lookup(found["suspend_VDI"])}
+            later |= {"power_state": "Suspended", "suspend_VDI": self.lookup(found["suspend_VDI"])}
         self.call.db.set("VM", vm, **later)
         if not self.options.force:
             self.call.db.put("VM", vm, "current_operations", self.call.task, "import")
@@ -247,9 +175,9 @@ class Importer:
         if same:
             self.table[found.id] = same[0].ref
         elif self.options.dry_run:
-            self._dummy(found)
+            self.dummy(found)
         else:
-            network = await self._make(found, {"bridge": ""})
+            network = await self.make(found, {"bridge": ""})
             self.call.db.put("network", network, "other_config", "import_task", self.call.task)
 
     def _known(self, found: Imported) -> bool:
@@ -268,22 +196,22 @@ class Importer:
             LOG.warning("imported VM: its disk %s is not in the archive", found["userdevice"])
             return
         if self.options.dry_run:
-            self._dummy(found)
+            self.dummy(found)
             return
         disc = {"VDI": self.table[found["VDI"]], "empty": False} if present else {"VDI": NULL, "empty": True}
-        vbd = await self._make(found, {"VM": self.table[found["VM"]], **disc})
-        self._keep_uuid(found)
+        vbd = await self.make(found, {"VM": self.table[found["VM"]], **disc})
+        self.keep_uuid(found)
         self._keep_attached(found, vbd)
 
     async def _vif(self, found: Imported) -> None:
         if self._known(found):
             return
         if self.options.dry_run:
-            self._dummy(found)
+            self.dummy(found)
             return
-        places = {"VM": self._lookup(found["VM"]), "network": self._lookup(found["network"])}
-        vif = await self._make(found, {**places, "MAC": found["MAC"] if self.options.restore else ""})
-        self._keep_uuid(found)
+        places = {"VM": self.lookup(found["VM"]), "network": self.lookup(found["network"])}
+        vif = await self.make(found, {**places, "MAC": found["MAC"] if self.options.restore else ""})
+        self.keep_uuid(found)
         self._keep_attached(found, vif)
 
     def _keep_attached(self, found: Imported, ref: str) -> None:
@@ -295,7 +223,7 @@ class Importer:
         for vm in self.vms:
             record = self.call.db.get("VM", vm)
             if record["is_a_snapshot"] and record["snapshot_of"] != NULL:
-                self.call.db.set("VM", vm, snapshot_of=self._lookup(record["snapshot_of"]))
+                self.call.db.set("VM", vm, snapshot_of=self.lookup(record["snapshot_of"]))
             self.call.db.set("VM", vm, parent=self.table.get(record["parent"], NULL))
 
 
