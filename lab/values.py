@@ -175,10 +175,17 @@ def _map(kind: Type, value: Any) -> dict[str, Any]:
     return {str(from_wire(kind.key, key)): from_wire(kind.item, item) for key, item in value.items()}
 
 
-def _record(kind: Type, value: Any) -> dict[str, Any]:
+class Members(dict[str, Any]):
+    """The members of a constructor's argument; `given` are those that the client named, the others have defaults."""
+
+    given: frozenset[str] = frozenset()
+
+
+def _record(kind: Type, value: Any) -> Members:
     if not isinstance(value, dict):
         raise ocaml_failure("bad __structure")
-    record = {}
+    record = Members()
+    record.given = frozenset(value)
     for name, (member, required, default) in kind.members.items():
         if name in value:
             record[name] = from_wire(member, value[name])

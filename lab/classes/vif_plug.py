@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from lab import operations
+from lab import operations, placement
 from lab.classes import vif as interfaces
 from lab.classes import vm_domain as domains
 from lab.errors import Failure, internal
@@ -56,13 +56,19 @@ async def _take(call: Call, vif: str) -> None:
 
 @implements("VIF.move")
 async def move(call: Call, vif: str, network: str) -> None:
-    """Another network behind the interface; a guest that runs is switched over."""
+    """Another network behind the interface; a guest that runs is switched over.
+
+    Raises HOST_CANNOT_ATTACH_NETWORK when it runs on a host that does not reach the network.
+    """
     record = call.db.get("VIF", vif)
     call.db.get("network", network)
-    uuid = call.db.get("VM", record["VM"])["uuid"]
-    live = record["currently_attached"] and uuid in await call.world.hypervisor.running()
-    if live:
+    vm = call.db.get("VM", record["VM"])
+    active = record["currently_attached"] and vm["power_state"] != "Suspended"
+    if active and not placement.reaches(call.world, vm["resident_on"], network):
+        raise Failure("HOST_CANNOT_ATTACH_NETWORK", vm["resident_on"], network)
+    has_domain = active and vm["uuid"] in await call.world.hypervisor.running()
+    if has_domain:
         await _take(call, vif)
     call.db.set("VIF", vif, network=network)
-    if live:
+    if has_domain:
         await _give(call, vif)

@@ -16,8 +16,11 @@ from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory, vtpm
 from lab.errors import Failure
 from lab.registry import implements
-from lab.values import NULL
+from lab.values import NULL, Members
 from lab.world import Call, now
+
+#: Virtual hardware that has the vendor's device.
+VENDOR_DEVICE_VERSION = 2
 
 
 def domain_type(record: dict[str, Any]) -> str:
@@ -28,25 +31,37 @@ def domain_type(record: dict[str, Any]) -> str:
 
 
 @implements("VM.create")
-def create(call: Call, record: dict[str, Any]) -> str:
-    if record["power_state"] == "Suspended" and record["suspend_VDI"] == NULL:
+def create(call: Call, record: Members) -> str:
+    """A halted VM, or a suspended one that has its memory already; other states are taken for Halted."""
+    suspended = record["power_state"] == "Suspended"
+    if suspended and record["suspend_VDI"] == NULL:
         raise Failure("VM_BAD_POWER_STATE", f"OpaqueRef:{uuids.uuid4()}", "halted", "suspended")
-    hvm = domain_type(record) == "hvm"
+    vendor_device = record["has_vendor_device"] if "has_vendor_device" in record.given else _vendor_device(call)
+    version = max(record["hardware_platform_version"], VENDOR_DEVICE_VERSION if vendor_device else 0)
     fields = {
         **record,
-        "power_state": "Halted",
+        "power_state": "Suspended" if suspended else "Halted",
         "blocked_operations": {},
         "domid": -1,
         "domain_type": domain_type(record),
-        "has_vendor_device": hvm,
-        "hardware_platform_version": 2 if hvm else record["hardware_platform_version"],
+        "has_vendor_device": vendor_device,
+        "hardware_platform_version": version,
         "memory_overhead": vm_memory.overhead(record),
         "metrics": new_metrics(call),
         "other_config": {"mac_seed": str(uuids.uuid4()), **record["other_config"]},
     }
+    if not suspended:
+        fields |= {"suspend_VDI": NULL, "last_booted_record": "", "last_boot_CPU_flags": {}}
     vm = call.db.create("VM", fields)
     call.world.refresh("VM", vm)
     return vm
+
+
+def _vendor_device(call: Call) -> bool:
+    """Whether VMs get the vendor's device when nobody says: by the pool's licence and policy."""
+    pool = call.db.get("pool", call.world.pool)
+    restricted = pool["restrictions"].get("restrict_pci_device_for_auto_update", "false") != "false"
+    return not restricted and not pool["policy_no_vendor_device"]
 
 
 def new_metrics(call: Call) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from lab.classes import vm_lifecycle as lifecycle
+from lab.classes.vm import VENDOR_DEVICE_VERSION
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
@@ -25,8 +26,6 @@ BIOS_STRINGS = {
 BOOLEANS = ("true", "false", "1", "0")
 #: What XAPI reads as a number in a platform key.
 INTEGER = re.compile(r"-?(\d[\d_]*|0[xX][0-9a-fA-F][0-9a-fA-F_]*)")
-#: Virtual hardware that has the vendor's device.
-VENDOR_DEVICE_VERSION = 2
 
 
 def start_refusal(record: Record) -> Failure | None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from lab import inner
@@ -16,19 +17,32 @@ from lab.registry import implements
 from lab.world import Call
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A disk that a template asks for."""
+
+    device: str
+    size: int
+    #: uuid of its repository
+    repository: str
+    bootable: bool
+    type: str
+
+
 @implements("VM.provision")
 async def provision(call: Call, vm: str) -> None:
     """Makes the disks of other_config:disks; an `sr` that is no uuid of a repository is refused.
 
-    The VM is no template any more, even when that fails.
+    The VM is no template any more, even when making a disk fails; it is one still when the text cannot be read.
     """
     async with lifecycle.hold(call, vm, "provision"):
-        machines.make_instance(call, vm)
         config = call.db.get("VM", vm)["other_config"]
+        wanted = _read(config.get("disks", ""))
+        machines.make_instance(call, vm)
         made: list[str] = []
         try:
-            for element in _wanted(config.get("disks", "")):
-                made.append(await _make_disk(call, vm, element))
+            for disk in wanted:
+                made.append(await _make_disk(call, vm, disk))
         except Failure:
             for vdi in made:
                 await inner.try_call(call, "VDI.destroy", vdi)
@@ -38,27 +52,43 @@ async def provision(call: Call, vm: str) -> None:
     lifecycle.refresh(call.world, vm)
 
 
-def _wanted(text: str) -> list[ElementTree.Element]:
+def _read(text: str) -> list[Wanted]:
+    """The disks of a `provision` document. Raises INTERNAL_ERROR when it is none."""
     if not text:
         return []
     try:
-        return list(ElementTree.fromstring(text).iterfind("disk"))
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise internal(f"Xml.Error({error})") from error
+    try:
+        if root.tag != "provision" or root.attrib:
+            raise ValueError(root.tag)
+        return [_disk(element) for element in root]
+    except (KeyError, ValueError) as error:
+        raise internal("Xapi_templates.Parse_failure") from error
 
 
-async def _make_disk(call: Call, vm: str, element: ElementTree.Element) -> str:
+def _disk(element: ElementTree.Element) -> Wanted:
+    members = element.attrib
+    if element.tag != "disk":
+        raise ValueError(element.tag)
+    return Wanted(
+        members["device"], int(members["size"]), members["sr"], members["bootable"] == "true",
+        members.get("type", "system"),
+    )  # fmt: skip
+
+
+async def _make_disk(call: Call, vm: str, disk: Wanted) -> str:
     """The disk, attached to the VM that is to own it."""
-    device, kind = element.get("device", "0"), element.get("type", "system")
     fields = {
-        "name_label": device, "name_description": "Created by template provisioner",
-        "SR": _repository(call, element.get("sr", "")), "virtual_size": int(element.get("size", "0")), "type": kind,
-        "sharable": False, "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [],
+        "name_label": disk.device, "name_description": "Created by template provisioner",
+        "SR": _repository(call, disk.repository), "virtual_size": disk.size, "type": disk.type, "sharable": False,
+        "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [],
     }  # fmt: skip
     vdi = str(await inner.call(call, "VDI.create", fields))
     link = {
-        "VM": vm, "VDI": vdi, "userdevice": device, "mode": "RW", "type": "Disk", "empty": False, "device": "",
-        "bootable": element.get("bootable") == "true", "unpluggable": kind != "system", "currently_attached": False,
+        "VM": vm, "VDI": vdi, "userdevice": disk.device, "mode": "RW", "type": "Disk", "empty": False, "device": "",
+        "bootable": disk.bootable, "unpluggable": disk.type != "system", "currently_attached": False,
         "other_config": {"owner": ""}, "qos_algorithm_type": "", "qos_algorithm_params": {},
     }  # fmt: skip
     try:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from lab.placement.checks import possible_hosts, refusal, repositories_of
+from lab.placement.checks import possible_hosts, reaches, refusal, repositories_of
 from lab.placement.choice import choose
 
-__all__ = ["choose", "possible_hosts", "refusal", "repositories_of"]
+__all__ = ["choose", "possible_hosts", "reaches", "refusal", "repositories_of"]

@@ -102,11 +102,11 @@ def repositories_of(world: World, record: Record) -> list[str]:
 def _network_refusals(world: World, record: Record, host: str) -> Iterator[Failure]:
     for vif in record["VIFs"]:
         network = world.database.get("VIF", vif)["network"]
-        if not _reaches(world, host, network):
+        if not reaches(world, host, network):
             yield Failure("VM_REQUIRES_NETWORK", record.ref, network)
 
 
-def _reaches(world: World, host: str, network: str) -> bool:
+def reaches(world: World, host: str, network: str) -> bool:
     """Whether the host has a link into the network.
 
     A network without any link is one host's alone: that of the guests that are on it now.

@@ -197,3 +197,36 @@ def test_provision_makes_the_disks_that_the_template_asks_for(client: Client) ->
     config = client.xapi.VM.get_other_config(vm)
     assert config["key"] == "kept" and "disks" not in config
     assert str(client.xapi.VM_metrics.get_install_time(client.xapi.VM.get_metrics(vm))) > "2"
+
+
+@pytest.mark.parametrize(
+    "disks", ["<provision><disk/></provision>", "<other/>", "<provision", "<provision><x/></provision>"]
+)
+def test_a_template_whose_disks_cannot_be_read_stays_one(client: Client, disks: str) -> None:
+    vm = client.vm(is_a_template=True, other_config={"disks": disks})
+    assert client.error(client.xapi.VM.provision, vm)[0] == "INTERNAL_ERROR"
+    assert client.xapi.VM.get_is_a_template(vm)
+
+
+def test_vendor_device_is_the_pools_policy_unless_the_client_says(client: Client) -> None:
+    assert client.xapi.VM.get_has_vendor_device(client.vm())
+    assert not client.xapi.VM.get_has_vendor_device(client.vm(has_vendor_device=False))
+    client.xapi.pool.set_policy_no_vendor_device(client.pool, True)
+    try:
+        vm = client.vm()
+    finally:
+        client.xapi.pool.set_policy_no_vendor_device(client.pool, False)
+    record = client.xapi.VM.get_record(vm)
+    assert (record["has_vendor_device"], record["hardware_platform_version"]) == (False, "0")
+    client.xapi.VM.set_has_vendor_device(vm, True)
+    assert client.xapi.VM.get_hardware_platform_version(vm) == "2"
+
+
+def test_a_vm_can_be_made_suspended_with_its_memory(client: Client) -> None:
+    error = client.error(lambda: client.vm(power_state="Suspended"))
+    assert (error[0], error[2:]) == ("VM_BAD_POWER_STATE", ["halted", "suspended"])
+    image = client.disk(type="suspend")
+    vm = client.vm(power_state="Suspended", suspend_VDI=image)
+    assert client.xapi.VM.get_power_state(vm) == "Suspended"
+    client.xapi.VM.hard_shutdown(vm)
+    assert client.error(client.xapi.VDI.get_uuid, image)[0] == "HANDLE_INVALID"
