@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+from lab import tasks
 from lab.errors import Failure
 from lab.pace import WORKED
 from lab.world import Call
@@ -37,7 +38,8 @@ async def operation(call: Call, cls: str, ref: str, name: str, check: Check) -> 
     mark(call, cls, ref, name)
     try:
         if cls != "VM" or name not in WORKED:
-            await call.world.pace.last(cls, name)
+            async with tasks.cancellable(call):
+                await call.world.pace.last(cls, name)
         yield
     finally:
         unmark(call, cls, ref)

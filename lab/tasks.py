@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 from lab import rbac
 from lab.errors import Failure
 from lab.values import NULL, Type
@@ -74,6 +78,29 @@ def cancelled(world: World, task: str) -> bool:
     """Whether someone asked to cancel the task."""
     record = world.database.find("task", task)
     return record is not None and "cancel" in record["current_operations"].values()
+
+
+@contextlib.asynccontextmanager
+async def cancellable(call: Call) -> AsyncIterator[None]:
+    """While this lasts, task.cancel ends the call. Raises TASK_CANCELLED then."""
+    task, running = call.task, asyncio.current_task()
+    if running is None or not call.db.exists("task", task):
+        yield
+        return
+    call.world.cancellable[task] = running
+    call.db.set("task", task, allowed_operations=["cancel"])
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not cancelled(call.world, task):
+            raise
+        if hasattr(running, "uncancel"):  # of Python 3.11: the cancellation was meant for what the call does
+            running.uncancel()
+        raise Failure("TASK_CANCELLED", task) from None
+    finally:
+        del call.world.cancellable[task]
+        if call.db.exists("task", task):
+            call.db.set("task", task, allowed_operations=[])
 
 
 def finish(world: World, task: str, status: str, **changes: object) -> None:

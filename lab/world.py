@@ -72,6 +72,8 @@ class World:
     scheduled: dict[str, None] = field(default_factory=dict)
     #: sessions that are good for one host only, and not in the database
     local_sessions: dict[str, str] = field(default_factory=dict)
+    #: tasks that can be cancelled just now, and what runs them
+    cancellable: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     #: network cards of each host that were ever seen: device -> MAC
     cards: dict[str, dict[str, str]] = field(default_factory=dict)
     #: what sessions that registered for events have not read yet

@@ -30,9 +30,12 @@ def destroy(call: Call, task: str) -> None:
 
 @implements("task.cancel")
 def cancel(call: Call, task: str) -> None:
-    """Only asks, even a task that has ended: one that looks ends itself as cancelled, others go on."""
+    """Only asks, even a task that has ended: one that can ends itself as cancelled, others go on."""
     tasks.require_own(call, task)
     call.db.set("task", task, current_operations={call.task: "cancel"})
+    running = call.world.cancellable.get(task)
+    if running:
+        running.cancel()
     for subtask in call.db.get("task", task)["subtasks"]:
         cancel(call, subtask)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
-from lab import collector, forwarding, operations, space, volumes
+from lab import collector, forwarding, operations, space, tasks, volumes
 from lab.classes import vbd as disks
 from lab.classes import vif as interfaces
 from lab.classes import vm_lifecycle as lifecycle
@@ -80,7 +80,9 @@ async def attached(call: Call, vm: str) -> AsyncIterator[None]:
 async def worker(call: Call, vm: str, host: str) -> AsyncIterator[None]:
     """Have one of the host's workers for what the call holds the VM for. Raises what a dead host answers."""
     name = call.db.get("VM", vm)["current_operations"].get(call.task, "")
-    async with forwarding.on_host(call, host), call.world.pace.worker(host, name):
+    async with forwarding.on_host(call, host), AsyncExitStack() as stack:
+        async with tasks.cancellable(call):
+            await stack.enter_async_context(call.world.pace.worker(host, name))
         yield
 
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 import threading
 import time
 import xmlrpc.client
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support.lab import Lab
 
 from .conftest import Client, connect
 
@@ -262,3 +267,29 @@ def test_events_beyond_the_queue_are_lost(client: Client) -> None:
     assert other.error(other.xapi.event.next) == ["EVENTS_LOST"]
     client.xapi.VM.set_name_description(vm, "")
     assert [event["ref"] for event in other.xapi.event.next()] == [vm]
+
+
+# ---- cancelling what takes long
+
+
+@pytest.mark.parametrize("name", ["start", "clone"])
+def test_what_takes_long_can_be_cancelled(server: tuple[Lab, Path | None], client: Client, name: str) -> None:
+    lab, _authority = server
+    vm = client.vm()
+    lab.pace(**{name: 30.0})
+    begin = {"start": lambda: client.xapi.Async.VM.start(vm, False, False)}
+    begin["clone"] = lambda: client.xapi.Async.VM.clone(vm, "clone that never comes")
+    try:
+        task = begin[name]()
+        client.wait(lambda: client.xapi.task.get_allowed_operations(task), lambda found: found == ["cancel"])
+        assert client.xapi.VM.get_current_operations(vm) == {task: name}
+        client.xapi.task.cancel(task)
+        record = finished(client, task)
+    finally:
+        lab.pace()
+    assert (record["status"], record["error_info"]) == ("cancelled", ["TASK_CANCELLED", task])
+    assert record["allowed_operations"] == []
+    assert client.xapi.VM.get_current_operations(vm) == {}
+    assert client.xapi.VM.get_power_state(vm) == "Halted"
+    assert client.xapi.VM.get_by_name_label("clone that never comes") == []
+    client.start(vm)
