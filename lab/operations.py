@@ -55,6 +55,9 @@ def unmark(call: Call, cls: str, ref: str) -> None:
     if call.db.exists(cls, ref):
         call.db.drop(cls, ref, "current_operations", call.task)
         call.world.refresh(cls, ref)
+        if cls == "VBD":
+            # what its disk allows depends on what is done with its VBDs
+            call.world.refresh("VDI", call.db.get("VBD", ref)["VDI"])
         call.world.settle()
 
 

@@ -95,6 +95,14 @@ async def shutdown(call: Call, appliance: str) -> None:
     await _perform(call, appliance, "shutdown", "Halted", lambda vm: vm_power.shutdown(call, vm))
 
 
+@implements("VM_appliance.destroy")
+def destroy(call: Call, appliance: str) -> None:
+    """The VMs stay, and keep the reference."""
+    members = call.db.get("VM_appliance", appliance)["VMs"]
+    call.db.delete("VM_appliance", appliance)
+    call.world.refresh("VM", *members)
+
+
 @implements("VM_group.destroy")
 def destroy_group(call: Call, group: str) -> None:
     for vm in call.db.get("VM_group", group)["VMs"]:

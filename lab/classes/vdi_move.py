@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from lab import inner, tasks
-from lab.classes import sr as repositories
+from lab import inner, space, tasks
 from lab.classes.host_migrate import Destination
 from lab.database import Record
 from lab.errors import Failure
@@ -87,12 +86,15 @@ async def _copy(transfer: Transfer, remote: Call, disk: Record, sr: str, mirrore
     except DiskError as error:
         await inner.try_call(remote, "VDI.destroy", new)
         raise Failure("MIRROR_FAILED", disk.ref) if mirrored else Failure("VDI_COPY_FAILED") from error
-    await repositories.update_space(remote.world, sr, new)
+    await space.update(remote.world, sr, new)
     return new
 
 
-def link_snapshots(transfer: Transfer, places: dict[str, str]) -> None:
-    """Have the copies of snapshots be snapshots of the copies of what they were taken of."""
+async def link_snapshots(transfer: Transfer, places: dict[str, str]) -> None:
+    """Have the copies of snapshots be snapshots of the copies of what they were taken of.
+
+    They may take less room then.
+    """
     here, there = transfer.call.db, transfer.target.world.database
     for old, new in places.items():
         record = here.get("VDI", old)
@@ -100,3 +102,4 @@ def link_snapshots(transfer: Transfer, places: dict[str, str]) -> None:
             origin = places.get(record["snapshot_of"], record["snapshot_of"] if transfer.inside_pool else "")
             fields = {"snapshot_of": origin} if there.exists("VDI", origin) else {}
             there.set("VDI", new, is_a_snapshot=True, snapshot_time=record["snapshot_time"], **fields)
+            await space.update(transfer.target.world, there.get("VDI", new)["SR"], new)

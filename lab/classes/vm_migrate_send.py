@@ -158,7 +158,7 @@ async def _carry(transfer: Transfer, vm: str, disks: list[Record], places: Map, 
             for disk in disks:
                 move = vdi_move.moved(transfer, disk, places[disk.ref], disk.ref in written)
                 found[disk.ref] = await stack.enter_async_context(move)
-            vdi_move.link_snapshots(transfer, found)
+            await vdi_move.link_snapshots(transfer, found)
             await _switch(transfer, vm, found)
         if not transfer.inside_pool:
             new = vm_transfer.send(transfer, vm, found, networks)

@@ -74,8 +74,6 @@ def _guests(world: World) -> Iterator[str]:
         runs = vm["power_state"] in RUNNING
         if (vm["resident_on"] != NULL) != runs or (vm["domid"] >= 0) != runs:
             yield f"VM {vm.ref} is {vm['power_state']} on {vm['resident_on']} with domain {vm['domid']}"
-        if vm["power_state"] == "Suspended" and not world.database.exists("VDI", vm["suspend_VDI"]):
-            yield f"VM {vm.ref} is suspended without an image"
         for cls, name in (("VBD", "VBDs"), ("VIF", "VIFs")):
             for device in [world.database.get(cls, ref) for ref in vm[name]]:
                 if device["currently_attached"] and vm["power_state"] == "Halted":

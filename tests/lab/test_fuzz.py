@@ -245,8 +245,8 @@ class Pool(RuleBasedStateMachine):
 
 TestPool = Pool.TestCase
 TestPool.settings = settings(
-    max_examples=SEQUENCES or 30,
-    stateful_step_count=40,
+    max_examples=SEQUENCES or 20,
+    stateful_step_count=25,
     derandomize=not SEQUENCES,
     deadline=None,
     database=None,
