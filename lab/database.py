@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -120,8 +120,10 @@ class Database:
 
     def where(self, cls: str, **fields: Any) -> list[Record]:
         """The objects whose fields have these values."""
-        found = self.tables[cls].records.values()
-        return [record for record in found if all(record.fields[name] == value for name, value in fields.items())]
+        found: Iterable[Record] = self.tables[cls].records.values()
+        for name, value in fields.items():
+            found = [record for record in found if record.fields[name] == value]
+        return list(found)
 
     # ---- writing
 

@@ -74,7 +74,7 @@ class Archive:
             running.add(row)
             if time % (samples * STEP) == 0:
                 for function in FUNCTIONS:
-                    self._rows[function, samples].append(running.row(function))
+                    _append(self._rows[function, samples], running.row(function))
                 self._running[samples] = Running()
 
     def row(self, function: str, samples: int, age: int) -> list[float]:
@@ -87,6 +87,11 @@ class Archive:
         """The newest sample."""
         rows = self._rows["AVERAGE", 1]
         return rows[-1] if rows else {}
+
+
+def _append(rows: deque[Row], row: Row) -> None:
+    """Most rows are like the one before, and need not be kept again."""
+    rows.append(rows[-1] if rows and rows[-1] == row else row)
 
 
 def resolution(updated: int, start: int, interval: int) -> int:

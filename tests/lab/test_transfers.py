@@ -557,3 +557,25 @@ def test_a_disk_that_another_host_writes_is_not_read(pool: Lab) -> None:
     task = ask(client, "GET", "/export_raw_vdi", vdi=disk)[1]
     assert task["error_info"][0] == "SR_BACKEND_FAILURE_46"
     client.xapi.VM.hard_shutdown(vm)
+
+
+def test_suspended_vm_goes_with_its_memory(fresh: tuple[Client, Lab]) -> None:
+    client, _lab = fresh
+    vm = client.vm()
+    client.attach(vm, client.disk())
+    client.nic(vm)
+    client.start(vm)
+    client.wait(lambda: client.xapi.VM.get_allowed_operations(vm), lambda found: "suspend" in found)
+    client.xapi.VM.suspend(vm)
+    answer, _task = ask(client, "GET", "/export", ref=vm, preserve_power_state="true")
+    new = imported(ask(client, "PUT", "/import", answer.body)[1])
+    record = client.xapi.VM.get_record(new)
+    assert record["power_state"] == "Suspended"
+    assert record["suspend_VDI"] not in ("OpaqueRef:NULL", client.xapi.VM.get_suspend_VDI(vm))
+    assert client.xapi.VDI.get_type(record["suspend_VDI"]) == "suspend"
+    assert client.xapi.VBD.get_currently_attached(record["VBDs"][0])
+    client.xapi.VM.resume(new, False, False)
+    assert client.xapi.VM.get_power_state(new) == "Running"
+    plain, _task = ask(client, "GET", "/export", ref=vm)
+    halted = imported(ask(client, "PUT", "/import", plain.body)[1])
+    assert client.xapi.VM.get_power_state(halted) == "Halted"
