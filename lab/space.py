@@ -121,10 +121,9 @@ def require(world: World, sr: str, wanted: int) -> None:
 async def update(world: World, sr: str, *vdis: str) -> None:
     """Read how much the given disks take (all when none is given), and add up the repository's figures."""
     database, driver = world.database, kind(world, sr)
-    existing = await world.disks.existing()
     for vdi in vdis or database.get("SR", sr)["VDIs"]:
         record = database.find("VDI", vdi)
-        if record is None or record["uuid"] not in existing:
+        if record is None or record["type"] == "cbt_metadata":
             continue
         try:
             size = driver.taken(await volume(world, record))
@@ -150,13 +149,15 @@ def update_if_inflated_or_deflated(world: World, vdi: str) -> None:
 
 def add_up(world: World, sr: str) -> None:
     """Bring the repository's figures in step with those of its disks."""
-    records = [world.database.get("VDI", vdi) for vdi in world.database.get("SR", sr)["VDIs"]]
-    world.database.set(
-        "SR",
-        sr,
-        physical_utilisation=sum(record["physical_utilisation"] for record in records) + world.foreign_bytes.get(sr, 0),
-        virtual_allocation=sum(record["virtual_size"] for record in records if record["managed"]),
-    )
+    records = world.database.tables["VDI"].records
+    taken, promised = world.foreign_bytes.get(sr, 0), 0
+    # once for each disk made or removed, of which there may be thousands
+    for vdi in world.database.get("SR", sr)["VDIs"]:
+        fields = records[vdi].fields
+        taken += fields["physical_utilisation"]
+        if fields["managed"]:
+            promised += fields["virtual_size"]
+    world.database.set("SR", sr, physical_utilisation=taken, virtual_allocation=promised)
 
 
 async def metered(world: World, vdi: Record, extents: AsyncIterable[Extent]) -> AsyncIterator[Extent]:

@@ -43,11 +43,11 @@ def features(world: World, sr: str) -> set[str]:
     return known - set(NOT_FOR_TOOLS) if record["is_tools_sr"] else known
 
 
-def refusal(world: World, sr: str, name: str, task: str = "") -> Failure | None:
-    """Why an operation cannot be done with the repository now."""
+def refusal(world: World, sr: str, name: str, task: str = "", able: set[str] | None = None) -> Failure | None:
+    """Why an operation cannot be done with the repository now; able is what features() says, if that is known."""
     record = world.database.get("SR", sr)
     needed = OPERATIONS[name]
-    if needed and needed not in features(world, sr):
+    if needed and needed not in (features(world, sr) if able is None else able):
         return Failure("SR_OPERATION_NOT_SUPPORTED", sr)
     if name in ("destroy", "forget") and plugged_hosts(world, sr):
         return Failure("SR_HAS_PBD", sr)
@@ -68,7 +68,8 @@ def _counts(vdi: Record) -> bool:
 
 
 def allowed_operations(world: World, sr: str) -> list[str]:
-    return [name for name in OPERATIONS if refusal(world, sr, name) is None]
+    able = features(world, sr)
+    return [name for name in OPERATIONS if refusal(world, sr, name, able=able) is None]
 
 
 def operation(call: Call, sr: str, name: str) -> AbstractAsyncContextManager[None]:
