@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import classes, collector, leftovers, membership, schema, topology
+from lab import classes, collector, leftovers, membership, scanning, schema, topology
 from lab.classes import vm_domain, vm_events
 from lab.database import Database
 from lab.dispatch import in_background
@@ -111,6 +111,7 @@ async def open_lab(
     for world in worlds:
         in_background(world, recorder.record(world))
         in_background(world, leftovers.sweep_now_and_then(world))
+        in_background(world, scanning.scan_now_and_then(world))
     server = Server(worlds)
     runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=3600, shutdown_timeout=1)
     await runner.setup()

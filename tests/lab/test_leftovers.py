@@ -2,18 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sweep through the database: links whose other end is gone."""
+"""What XAPI does now and then by itself: links whose other end is gone are removed, repositories scanned."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from lab import leftovers, serving
+from lab import leftovers, scanning, serving
 from lab.hypervisor.simulated import SimulatedHypervisor
+from lab.registry import HANDLERS
 from lab.storage.memory import MemoryDisks
 from lab.values import NULL
-from lab.world import Settings, World
+from lab.world import Call, Settings, World
 
 GONE = "OpaqueRef:00000000-0000-0000-0000-00000000dead"
 
@@ -48,3 +49,21 @@ def test_drive_without_its_disc_gets_empty() -> None:
     world, vbd = swept(VDI=GONE, type="CD")
     record = world.database.get("VBD", vbd)
     assert (record["empty"], record["VDI"]) == (True, NULL)
+
+
+def test_repositories_are_scanned_that_ask_for_it() -> None:
+    async def scenario() -> dict[str, bool]:
+        """Whether the disks of a repository, by what it asks for, are still read-only after a round."""
+        lab = await serving.open_lab(Settings(), MemoryDisks(), SimulatedHypervisor(False))
+        world, found = lab.worlds[0], {}
+        sr = next(record.ref for record in world.database.all("SR") if record["type"] == "ext")
+        for key, value in (("auto-scan", "false"), ("auto-scan", "true"), ("dirty", "")):
+            fields = {"SR": sr, "virtual_size": 1, "type": "user", "read_only": True}
+            vdi = await HANDLERS["VDI.create"](Call(world, "VDI.create"), fields)
+            world.database.set("SR", sr, other_config={key: value})
+            await scanning.scan_all(world)
+            found[f"{key}={value}"] = world.database.get("VDI", vdi)["read_only"]
+        await lab.close(destroy_guests=True)
+        return found
+
+    assert asyncio.run(scenario()) == {"auto-scan=false": True, "auto-scan=true": False, "dirty=": False}
