@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import uuid as uuids
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
@@ -165,9 +166,18 @@ def note_running(call: Call, vm: str, host: str, state: str, resumed: bool = Fal
     for vif in record["VIFs"]:
         call.db.set("VIF", vif, currently_attached=True)
     _note_metrics(call, record, {} if resumed else {"start_time": now()})
-    location = call.world.hypervisor.console(record["uuid"])
-    call.db.create("console", {"protocol": "rfb", "location": location, "VM": vm})
+    _make_console(call, record, host)
     lifecycle.refresh(call.world, vm)
+
+
+def _make_console(call: Call, record: Record, host: str) -> None:
+    """The console of a VM that has just got a domain: a screen for HVM guests, a terminal for others."""
+    uuid = str(uuids.uuid4())
+    fields = {
+        "uuid": uuid, "protocol": "rfb" if record["domain_type"] == "hvm" else "vt100", "VM": record.ref,
+        "location": f"https://{call.db.get('host', host)['address']}/console?uuid={uuid}",
+    }  # fmt: skip
+    call.db.create("console", fields)
 
 
 def _cpu_flags(call: Call, host: str, domain_type: str) -> dict[str, str]:

@@ -89,9 +89,12 @@ def refusal(world: World, vm: str, name: str, task: str = "", strict: bool = Tru
 
     With strict off, a guest that has not said that it can follow may be asked to all the same.
     """
-    record = world.database.get("VM", vm)
+    return _refusal(world, world.database.get("VM", vm), name, task, strict)
+
+
+def _refusal(world: World, record: Record, name: str, task: str = "", strict: bool = True) -> Failure | None:
     if name in record["blocked_operations"]:
-        return Failure("OPERATION_BLOCKED", vm, record["blocked_operations"][name])
+        return Failure("OPERATION_BLOCKED", record.ref, record["blocked_operations"][name])
     possible = states(world, record, name)
     if record["power_state"] not in possible:
         return bad_power_state(record, possible)
@@ -99,6 +102,8 @@ def refusal(world: World, vm: str, name: str, task: str = "", strict: bool = Tru
 
 
 def _clash(record: Record, name: str, task: str) -> Failure | None:
+    if not record["current_operations"]:
+        return None
     others = {other: running for other, running in record["current_operations"].items() if other != task}
     if not others or _together(name, list(others.values())):
         return None
@@ -205,9 +210,7 @@ def _forgets(world: World, record: Record) -> bool:
 
 def allowed_operations(world: World, vm: str) -> list[str]:
     record = world.database.get("VM", vm)
-    state = record["power_state"]
-    possible = [name for name in LISTED if state in states(world, record, name)]
-    return [name for name in possible if refusal(world, vm, name) is None]
+    return [name for name in LISTED if _refusal(world, record, name) is None]
 
 
 def require(world: World, vm: str, name: str) -> None:

@@ -30,6 +30,11 @@ KEPT = {
     "snapshot_schedule", "snapshots", "tags", "affinity", "consoles", "VBDs", "VIFs", "VGPUs", "VUSBs", "VTPMs",
     "crash_dumps", "attached_PCIs", "ha_always_run",
 }  # fmt: skip
+#: Fields in which a snapshot differs from what it is a snapshot of.
+OF_SNAPSHOTS = {
+    "name_label", "is_a_snapshot", "is_a_template", "is_default_template", "snapshot_of", "snapshot_time",
+    "snapshot_info", "snapshot_metadata", "transportable_snapshot_id",
+}  # fmt: skip
 #: Failures that are told as they are; any other is told as VM_REVERT_FAILED.
 TOLD = ("SR_BACKEND_FAILURE_44", "SR_BACKEND_FAILURE_109", "VDI_INCOMPATIBLE_TYPE")
 
@@ -59,7 +64,9 @@ async def revert(call: Call, snapshot: str) -> None:
 
 
 def _saved(snapshot: Record) -> dict[str, Any]:
-    """The fields that the VM had when the snapshot was taken."""
+    """The fields that the VM had when the snapshot was taken; those of the snapshot when it does not say."""
+    if not snapshot["snapshot_metadata"]:
+        return {name: value for name, value in snapshot.fields.items() if name not in KEPT | OF_SNAPSHOTS}
     saved = json.loads(snapshot["snapshot_metadata"])
     return {name: value for name, value in saved.items() if name in snapshot.fields and name not in KEPT}
 
