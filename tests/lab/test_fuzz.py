@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,17 @@ class Chooser:
 
     def size(self) -> str:
         return str(self.one_of(2 * MIB, 5 * MIB, 64 * MIB, GIB, 3000 * GIB, 0))
+
+
+class Uneven(dict[str, float]):
+    """Durations for the lab's pace: some seconds, or none, whatever is asked for."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._random.choice((0.0, 0.001, 0.004))
 
 
 Parameters = Callable[[Chooser], list[Any]]
@@ -200,10 +212,13 @@ class Pool(RuleBasedStateMachine):
         for name, numbers in calls:
             self.loop.run_until_complete(self._try(name, CALLS[name](Chooser(self, numbers))))
 
-    @rule(calls=st.lists(one_call, min_size=2, max_size=4))
-    def at_once(self, calls: list[tuple[str, list[int]]]) -> None:
+    @rule(calls=st.lists(one_call, min_size=2, max_size=5), seed=st.integers(0, 2**16))
+    def at_once(self, calls: list[tuple[str, list[int]]], seed: int) -> None:
+        """Operations last a little, each differently, so that they meet in all their stages."""
         prepared = [(name, CALLS[name](Chooser(self, numbers))) for name, numbers in calls]
+        self.world.pace.seconds = Uneven(seed)
         self.loop.run_until_complete(self._all(prepared))
+        self.world.pace.set({})
 
     async def _all(self, calls: list[tuple[str, list[Any]]]) -> None:
         await asyncio.gather(*(self._try(name, parameters) for name, parameters in calls))

@@ -25,11 +25,7 @@ FOLDER = Path(os.environ.get("SKINNYBOX_XAPI_REPLAY", "") or DEFAULT)
 
 #: (scenario, call) -> why the lab answers something else.
 KNOWN = {
-    ("appliances-groups", "VM.start"): "a reference to no group is stored, and found missing at the start",
-    ("read-only-fields", "pool.initial_auth"): "there is no pool secret to give away",
     ("tasks-async", "task.get_record"): "XAPI's own debugging count in other_config",
-    ("vdi-create", "VDI.get_record"): "an empty text where a reference to no pool is meant",
-    ("vdi-create", "VDI.get_metadata_of_pool"): "an empty text where a reference to no pool is meant",
 }
 
 
