@@ -13,7 +13,6 @@ from lab.classes import sr as repositories
 from lab.rrd import document, recorder, updates
 from lab.rrd.archive import Archive
 from lab.transfers import answers
-from lab.transfers.placing import host_of
 from lab.transfers.request import Handler, Transfer, handler
 from lab.values import NULL
 
@@ -57,7 +56,7 @@ async def rrd_updates(transfer: Transfer) -> web.StreamResponse:
 
 def _wanted(transfer: Transfer) -> list[tuple[str, Archive]]:
     """The archives that the query asks for, with the prefix of their entries: the host's, of its VMs, its SRs."""
-    world, host, query = transfer.world, host_of(transfer), transfer.request.query
+    world, host, query = transfer.world, transfer.call.here, transfer.request.query
     record = world.database.get("host", host)
     uuids: list[tuple[str, str]] = [("host", record["uuid"])] if query.get("host") == "true" else []
     wanted = query.get("vm_uuid", "all")
@@ -80,7 +79,7 @@ def _whole(transfer: Transfer, kind: str, uuid: str) -> web.Response:
 @handler("get_host_rrd", "get_host_rrd", "Get Host RRD.", tasked=False)
 async def host_rrd(transfer: Transfer) -> web.StreamResponse:
     """The host that is asked."""
-    return _whole(transfer, "host", transfer.world.database.get("host", host_of(transfer))["uuid"])
+    return _whole(transfer, "host", transfer.world.database.get("host", transfer.call.here)["uuid"])
 
 
 @handler("get_sr_rrd", "get_sr_rrd", "Get SR RRD.", tasked=False)
@@ -96,7 +95,7 @@ async def vm_rrd(transfer: Transfer) -> web.StreamResponse:
     uuid = transfer.request.query.get("uuid", "")
     if not uuid:
         return answers.head(400)
-    world, host = transfer.world, host_of(transfer)
+    world, host = transfer.world, transfer.call.here
     vm = world.database.find("VM", world.database.tables["VM"].by_uuid.get(uuid, NULL))
     there = vm["resident_on"] if vm and vm["resident_on"] != NULL else world.coordinator
     if there != host:

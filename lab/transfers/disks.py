@@ -19,7 +19,7 @@ from lab.transfers import raw, vhd, xva
 from lab.transfers.answers import Stream
 from lab.transfers.attachment import attached
 from lab.transfers.pieces import pieces
-from lab.transfers.placing import elsewhere, host_of
+from lab.transfers.placing import elsewhere
 from lab.transfers.request import Outside, Refused, Transfer, handler
 from lab.values import Type
 
@@ -64,7 +64,7 @@ async def import_raw_vdi(transfer: Transfer) -> web.StreamResponse:
     kind = _importable(transfer)
     vdi = vdi or await _new_disk(transfer, sr, kind)
     answer = await transfer.begin(content_type="application/octet-stream")
-    async with attached(transfer.call, host_of(transfer), vdi, "RW") as record:
+    async with attached(transfer.call, transfer.call.here, vdi, "RW") as record:
         await receive(transfer, record, _extents(transfer, kind, record))
     transfer.succeed(VDI, vdi)
     await answer.end(transfer.request)
@@ -127,7 +127,7 @@ async def export_raw_vdi(transfer: Transfer) -> web.StreamResponse:
     if redirect:
         return redirect
     kind, base = _format(transfer), _disk(transfer, "base")
-    host = host_of(transfer)
+    host = transfer.call.here
     async with attached(transfer.call, host, vdi, "RO") as record:
         if kind == "vhd" and record["virtual_size"] > vhd.LARGEST:
             raise Failure("VDI_TOO_LARGE", vdi, vhd.LARGEST)

@@ -19,7 +19,7 @@ from lab.storage import DiskError
 from lab.transfers import metadata, pieces, xva
 from lab.transfers.attachment import attached
 from lab.transfers.metadata import Export
-from lab.transfers.placing import elsewhere, host_of
+from lab.transfers.placing import elsewhere
 from lab.transfers.request import Outside, Transfer, handler
 
 FILE = {"content_type": "application/octet-stream", "content_disposition": 'attachment; filename="export.xva"'}
@@ -83,7 +83,7 @@ async def _archive(transfer: Transfer, ova: bytes, disks: list[tuple[str, str]])
     database, sent = transfer.world.database, 0
     total = sum(database.get("VDI", vdi)["virtual_size"] for _name, vdi in disks)
     for name, vdi in disks:
-        async with attached(transfer.call, host_of(transfer), vdi, "RO") as record:
+        async with attached(transfer.call, transfer.call.here, vdi, "RO") as record:
             async for part in xva.disk(transfer.world.disks, record["uuid"], record["virtual_size"], f"{name}/"):
                 yield part
         sent += record["virtual_size"]

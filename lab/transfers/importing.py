@@ -18,7 +18,7 @@ from lab.transfers.disks import receive
 from lab.transfers.making import Options
 from lab.transfers.metadata import Imported, Ova
 from lab.transfers.objects import Importer
-from lab.transfers.placing import elsewhere, host_of
+from lab.transfers.placing import elsewhere
 from lab.transfers.request import Outside, Refused, Transfer, handler
 from lab.values import NULL, Type
 from lab.wire import Malformed
@@ -115,7 +115,7 @@ async def _receive_disks(transfer: Transfer, reader: xva.TarReader, importer: Im
     total, done = sum(found["virtual_size"] for found in wanted), 0
     for found in wanted:
         parts = xva.extents(reader, f"{found.id}/", found["virtual_size"], importer.options.force)
-        async with attached(transfer.call, host_of(transfer), importer.table[found.id], "RW") as record:
+        async with attached(transfer.call, transfer.call.here, importer.table[found.id], "RW") as record:
             await receive(transfer, record, parts)
         done += found["virtual_size"]
         transfer.progress(done / total)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which host moves the data, and the redirect to it when another one was asked."""
+"""The redirect to a host that can move the data when another one was asked."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ from lab import membership, redirect
 from lab.classes import sr as repositories
 from lab.errors import Failure
 from lab.transfers.request import Transfer
-
-
-def host_of(transfer: Transfer) -> str:
-    """The host that was asked."""
-    return str(transfer.request.get("host") or transfer.world.coordinator)
 
 
 def elsewhere(transfer: Transfer, *srs: str) -> web.Response | None:
@@ -29,7 +24,7 @@ def elsewhere(transfer: Transfer, *srs: str) -> web.Response | None:
     for sr in srs:
         plugged = repositories.plugged_hosts(world, sr)
         able = [host for host in able if host in plugged]
-    if host_of(transfer) in able:
+    if transfer.call.here in able:
         return None
     if not able:
         raise Failure("NO_HOSTS_AVAILABLE")

@@ -15,18 +15,20 @@ import base64
 import binascii
 import contextlib
 import html
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from lab import rbac, sessions, tasks
-from lab.errors import Failure
+from lab.errors import Failure, internal
 from lab.transfers import answers
 from lab.transfers.body import Body
 from lab.values import NULL, Type
 from lab.world import Call, World
 
+LOG = logging.getLogger("lab")
 Work = Callable[["Transfer"], Awaitable[web.StreamResponse]]
 Handler = Callable[[World, web.Request], Awaitable[web.StreamResponse]]
 
@@ -178,7 +180,8 @@ async def _run(world: World, request: web.Request, session: str, label: str, wor
     own = not task and label != ""
     if own:
         task = tasks.create(world, label, "", session, lookup(request, "subtask_of") or NULL)
-    transfer = Transfer(world, request, Call(world, label, session, task), Body(request))
+    call = Call(world, label, session, task, host=str(request.get("host", "")))
+    transfer = Transfer(world, request, call, Body(request))
     try:
         return await work(transfer)
     except Refused as refused:
@@ -190,6 +193,9 @@ async def _run(world: World, request: web.Request, session: str, label: str, wor
         return _failed(transfer, failure)
     except (OSError, EOFError) as error:
         return _failed(transfer, Failure("CLIENT_ERROR", str(error)))
+    except Exception as error:
+        LOG.exception("%s failed", label)
+        return _failed(transfer, internal(f"{type(error).__name__}: {error}"))
     finally:
         if own and world.database.exists("task", task):
             tasks.remove(world, task)
