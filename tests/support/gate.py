@@ -165,7 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, answer: http.client.HTTPResponse) -> None:
         self.send_response(answer.status)
-        self.send_header("Content-Length", answer.getheader("Content-Length") or "0")
+        length = answer.getheader("Content-Length")
+        # A disk's data goes out without a length: the end of the connection ends it.
+        self.send_header(*(("Connection", "close") if length is None else ("Content-Length", length)))
         self.end_headers()
         while piece := answer.read(1 << 16):
             self.wfile.write(piece)
