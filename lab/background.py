@@ -82,6 +82,7 @@ async def run(state: State, settings: Settings, guests: bool) -> None:
 async def _listen(lab: Lab, state: State) -> list[list[str]]:
     """Serve with and without TLS at the ports of last time if they are free; the URLs of each pool."""
     state.certificates.ensure(lab.addresses())
+    lab.world.settings.certificate = state.certificates.server.read_text()
     last = state.last()
     wanted = [int(url.rpartition(":")[2]) for url in last.urls] if last else list(PORTS)
     contexts = (state.certificates.context(), None)

@@ -95,7 +95,10 @@ async def serve(arguments: argparse.Namespace) -> int:
             disks = Qcow2Disks(state.disks)
             hypervisor = background.make_hypervisor(state, disks, True, settings)
             lab = await serving.open_lab(settings, disks, hypervisor)
-        context = _context(state.certificates, lab.addresses(), arguments.ca) if arguments.tls else None
+        context = None
+        if arguments.tls:
+            context = _context(state.certificates, lab.addresses(), arguments.ca)
+            settings.certificate = state.certificates.server.read_text()
         print("READY", *await lab.listen(arguments.port, context), flush=True)
         await lab.until_stopped()
         await lab.close(destroy_guests=True)

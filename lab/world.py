@@ -47,6 +47,8 @@ class Settings:
     address: str = "127.0.0.1"
     #: halted VMs that each host pool has from the beginning
     vms: int = 0
+    #: the server's own in PEM, when it speaks TLS
+    certificate: str = ""
 
     def address_of(self, pool: int, host: int) -> str:
         """The address of a host, both counted from 0: the hosts of a pool follow one another, pools are 256 apart."""
@@ -84,6 +86,8 @@ class World:
     kept_disabled: set[str] = field(default_factory=set)
     #: members that take another address than the coordinator's for the coordinator's
     misled: dict[str, str] = field(default_factory=dict)
+    #: by what the schedulers of hosts go, where that is not single CPUs
+    scheduling: dict[str, str] = field(default_factory=dict)
     #: what hosts are doing for calls; it is lost with the host
     work_of_hosts: dict[str, set[asyncio.Task[Any]]] = field(default_factory=dict)
     #: background work that must end before the server does

@@ -9,6 +9,7 @@ from __future__ import annotations
 from lab import hosts, membership
 from lab.classes import host_lifecycle as lifecycle
 from lab.classes import vm_reset
+from lab.classes.host_settings import require_empty
 from lab.dispatch import in_background
 from lab.errors import Failure, internal
 from lab.registry import implements
@@ -32,7 +33,7 @@ async def _end(call: Call, host: str, name: str) -> None:
     """The host must be disabled and empty. It counts as dead at once, and is off a moment later."""
     async with lifecycle.hold(call, host, name):
         membership.require_reachable(call.world, host)
-        _require_empty(call, host)
+        require_empty(call, host)
         hosts.note_dead(call.world, host)
     in_background(call.world, _off(call.world, host, name == "reboot"))
 
@@ -42,18 +43,6 @@ async def _off(world: World, host: str, again: bool) -> None:
     # the last host of the lab comes back by itself: nobody else could be asked to turn it on
     if again or not hosts.others_answer(world, host):
         await hosts.on_later(world, host, BOOT + world.pace.of("host", "boot"))
-
-
-def _require_empty(call: Call, host: str) -> None:
-    """Raises HOST_IN_USE for guests on the host, and disks attached to its control domain."""
-    record = call.db.get("host", host)
-    for vm in record["resident_VMs"]:
-        guest = call.db.get("VM", vm)
-        if not guest["is_control_domain"] and guest["power_state"] == "Running":
-            raise Failure("HOST_IN_USE", host, "vm", vm)
-    for vbd in call.db.get("VM", record["control_domain"])["VBDs"]:
-        if call.db.get("VBD", vbd)["currently_attached"]:
-            raise Failure("HOST_IN_USE", host, "vbd", vbd)
 
 
 @implements("host.power_on")
