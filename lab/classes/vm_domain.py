@@ -237,6 +237,8 @@ async def stop(call: Call, vm: str, timeout: float | None) -> bool:
     """
     record = call.db.get("VM", vm)
     domain, hypervisor = record["domid"], call.world.hypervisor
+    if domain == -1:
+        return False
     try:
         if timeout is None:
             await hypervisor.destroy(record["uuid"])

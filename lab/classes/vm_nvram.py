@@ -55,3 +55,9 @@ def get_secureboot_readiness(call: Call, vm: str) -> str:
     if not lifecycle.is_true(record["platform"].get("secureboot")) and record["platform"].get("secureboot") != "auto":
         return "disabled"
     return "ready" if EFI_VARIABLES in record["NVRAM"] else "first_boot"
+
+
+@implements("VM.update_secureboot_certificates_on_boot")
+def update_secureboot_certificates_on_boot(call: Call, vm: str, mark: bool) -> None:
+    """Have the guest's certificates brought up to date at its next start, or no longer."""
+    call.db.set("VM", vm, secureboot_certificates_state="update_on_boot" if mark else "ok")

@@ -73,12 +73,16 @@ def assert_can_boot_here(call: Call, vm: str, host: str) -> None:
         raise failure
 
 
-async def _shut_down(call: Call, vm: str, timeout: float | None) -> None:
-    """End the domain of a VM that is held, and wait as long as the VM's shutdown delay says."""
+async def _shut_down(call: Call, vm: str, timeout: float) -> None:
+    """End the domain of a VM that is held, and wait as long as the VM's shutdown delay says.
+
+    Raises TASK_CANCELLED when a hard shutdown or reboot was faster.
+    """
     record = call.db.get("VM", vm)
     call.db.set("VM", vm, ha_always_run=False)
-    if await domains.stop(call, vm, timeout):
-        domains.note_halted(call.world, vm)
+    if not await domains.stop(call, vm, timeout):
+        raise Failure("TASK_CANCELLED", call.task)
+    domains.note_halted(call.world, vm)
     await asyncio.sleep(record["shutdown_delay"])
 
 
@@ -136,8 +140,9 @@ async def shutdown(call: Call, vm: str) -> None:
 @implements("VM.clean_reboot")
 async def clean_reboot(call: Call, vm: str) -> None:
     async with domains.working(call, vm, "clean_reboot"):
-        if await domains.stop(call, vm, SHUTDOWN_TIMEOUT):
-            await domains.restart(call, vm)
+        if not await domains.stop(call, vm, SHUTDOWN_TIMEOUT):
+            raise Failure("TASK_CANCELLED", call.task)
+        await domains.restart(call, vm)
     notify_vm(call.world, vm, "VM_REBOOTED", "rebooted cleanly")
 
 

@@ -167,7 +167,8 @@ def test_hard_shutdown_does_not_wait_for_a_clean_one(fresh: tuple[Client, Lab]) 
     client.xapi.VM.hard_shutdown(vm)
     assert client.xapi.VM.get_power_state(vm) == "Halted"
     lab.pace()
-    client.wait(lambda: client.xapi.task.get_status(task), lambda status: status != "pending")
+    client.wait(lambda: client.xapi.task.get_status(task), lambda status: status == "cancelled")
+    assert client.xapi.task.get_error_info(task) == ["TASK_CANCELLED", task]
     assert client.xapi.VM.get_current_operations(vm) == {}
 
 
