@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ class GuestLab(Lab):
 
     state: Path = field(default_factory=Path)
     key: Path = field(default_factory=Path)
+    #: where connections to guests are kept: a guest that is emulated takes seconds for a new one
+    connections: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="ssh-")))
 
     def status(self) -> dict[str, Any]:
         """What `python -m lab status` says."""
@@ -76,6 +80,7 @@ class GuestLab(Lab):
     def ssh(self, address: str, command: str, *, check: bool = True) -> str:
         """Run a command in a guest as root, as soon as its sshd answers; its output, errors included."""
         options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        options += ["ControlMaster=auto", "ControlPersist=60", f"ControlPath={self.connections}/%C"]
         words = ["ssh", "-i", str(self.key), "-p", str(self.status()["ssh_port"])]
         words += [word for option in [*options, "ConnectTimeout=60"] for word in ("-o", option)]
         words += [f"root@{address}", command]
@@ -126,6 +131,7 @@ def stop_guest_lab(lab: GuestLab) -> None:
     """End the lab and its guests, and remove its disks."""
     lab_command(lab.state, "down", "--destroy")
     lab.process.wait(timeout=120)
+    shutil.rmtree(lab.connections)
 
 
 def lab_command(state: Path, command: str, *arguments: str) -> str:
