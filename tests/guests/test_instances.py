@@ -18,10 +18,13 @@ import pytest
 from tests.guests.conftest import Published
 from tests.guests.guest_lab import GuestLab
 from tests.support.state import sha256_of
+from tools.xapi_client import add_nic, attach, create_disk
 
 MIB = 1 << 20
 GIB = 1 << 30
 OVERLAY = "1"
+#: Shell that waits for a condition of test(1), which is to follow.
+UNTIL = 'await() { for second in $(seq 60); do test "$@" && return; sleep 1; done; }; await'
 
 
 @dataclass
@@ -74,6 +77,53 @@ def test_a_fresh_overlay_takes_little(lab: GuestLab, twins: list[Booted]) -> Non
     sr = lab.xapi.VDI.get_SR(lab.disk(twins[1].vm, OVERLAY))
     lab.xapi.SR.scan(sr)
     assert int(lab.xapi.VDI.get_physical_utilisation(lab.disk(twins[1].vm, OVERLAY))) <= 32 * MIB
+
+
+def test_a_disk_comes_and_goes_while_the_guest_runs(lab: GuestLab, twins: list[Booted]) -> None:
+    _first, second = twins
+    before = lab.ssh(second.address, "ls /sys/block").split()
+    vbd = attach(lab.xapi, second.vm, create_disk(lab.xapi, "more", 64 * MIB), "7")
+    lab.xapi.VBD.plug(vbd)
+    new = f"/dev/vd{chr(ord('a') + sum(name.startswith('vd') for name in before))}"
+    lab.ssh(second.address, f"{UNTIL} -b {new}; dd if=/dev/urandom of={new} bs=1M count=4 oflag=direct")
+    lab.xapi.VBD.unplug(vbd)
+    assert lab.ssh(second.address, "ls /sys/block").split() == before
+    lab.xapi.VDI.destroy(lab.xapi.VBD.get_VDI(vbd))
+
+
+def test_guests_reach_each_other_on_an_internal_network(lab: GuestLab, twins: list[Booted]) -> None:
+    network = lab.xapi.network.create(
+        {"name_label": "inside", "name_description": "", "MTU": "1500", "other_config": {}}
+    )
+    vifs = [add_nic(lab.xapi, twin.vm, network, "1") for twin in twins]
+    for twin, vif in zip(twins, vifs, strict=True):
+        lab.xapi.VIF.plug(vif)
+        lab.ssh(twin.address, f"{UNTIL} -e /sys/class/net/ens4; ip link set ens4 up")
+    lab.ssh(twins[0].address, f"ping -6 -c 3 -w 60 {link_local(lab.xapi.VIF.get_MAC(vifs[1]))}%ens4")
+    lab.ssh(twins[1].address, f"ping -6 -c 3 -w 60 {link_local(lab.xapi.VIF.get_MAC(vifs[0]))}%ens4")
+    for vif in vifs:
+        lab.xapi.VIF.unplug(vif)
+        lab.xapi.VIF.destroy(vif)
+
+
+def link_local(mac: str) -> str:
+    """The address that an interface with this MAC gives itself."""
+    first, *rest = bytes.fromhex(mac.replace(":", ""))
+    octets = bytes([first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]])
+    return f"fe80::{octets[0:2].hex()}:{octets[2:4].hex()}:{octets[4:6].hex()}:{octets[6:8].hex()}"
+
+
+def test_a_suspended_instance_goes_on_where_it_was(lab: GuestLab, twins: list[Booted]) -> None:
+    _first, second = twins
+    asked = "cat /proc/sys/kernel/random/boot_id"
+    boot = lab.ssh(second.address, asked)
+    lab.xapi.VM.suspend(second.vm)
+    assert lab.xapi.VM.get_power_state(second.vm) == "Suspended"
+    image = lab.xapi.VM.get_suspend_VDI(second.vm)
+    lab.xapi.SR.scan(lab.xapi.VDI.get_SR(image))
+    assert int(lab.xapi.VDI.get_physical_utilisation(image)) > 32 * MIB
+    lab.xapi.VM.resume(second.vm, False, False)
+    assert lab.ssh(lab.wait_for_address(second.vm), asked) == boot
 
 
 def test_files_outlive_a_clean_shutdown_a_grown_disk_and_another_firmware(
