@@ -30,6 +30,7 @@ from lab.values import NULL, Typed
 from lab.world import Settings
 
 from .conftest import PV, VBD, VDI, VIF, VM
+from .guest_invariants import unlike_guests
 from .invariants import broken, broken_storage
 
 SEQUENCES = int(os.environ.get("SKINNYBOX_FUZZ", "0"))
@@ -242,6 +243,7 @@ class Pool(RuleBasedStateMachine):
     def nothing_is_broken(self) -> None:
         self.loop.run_until_complete(self._rest())
         assert broken(self.world) == []
+        assert unlike_guests(self.world) == []
         assert self.loop.run_until_complete(broken_storage([self.world], set())) == []
 
     async def _rest(self) -> None:
