@@ -15,6 +15,7 @@ from typing import Any
 from lab import inner
 from lab.errors import Failure
 from lab.transfers.metadata import Imported, Ova
+from lab.values import Members
 from lab.world import Call
 
 
@@ -54,8 +55,10 @@ class Making:
     async def make(self, found: Imported, changes: dict[str, Any]) -> str:
         """A new object through its constructor; its end when the import fails is seen to."""
         members = self.call.world.schema.classes[found.cls].record.members
-        record = {name: found.fields.get(name, default) for name, (_type, _needed, default) in members.items()}
-        ref: str = await inner.call(self.call, f"{found.cls}.create", {**record, **changes})
+        record = Members({name: found.fields.get(name, default) for name, (_type, _needed, default) in members.items()})
+        record.update(changes)
+        record.given = frozenset(record)
+        ref: str = await inner.call(self.call, f"{found.cls}.create", record)
         self._undo.append(lambda: self._destroy(found.cls, ref))
         self.table[found.id] = ref
         return ref
