@@ -102,8 +102,12 @@ def test_calls_outside_the_data_model(client: Client) -> None:
         assert vms["Status"] == "Success" and set(vms["Value"]) == set(again["Value"])
 
 
-def test_password_is_changed_by_those_who_know_it(client: Client) -> None:
-    assert client.error(client.xapi.session.change_password, "wrong", "new") == [
-        "SESSION_AUTHENTICATION_FAILED", "root", "Authentication failure",
-    ]  # fmt: skip
-    client.xapi.session.change_password(PASSWORD, PASSWORD)
+def test_root_changes_the_password_without_the_old_one(client: Client) -> None:
+    client.xapi.session.change_password("not the old one", "new")
+    try:
+        with server(client) as api:
+            refused: Any = api.session.login_with_password("root", PASSWORD)
+            assert refused["ErrorDescription"] == ["SESSION_AUTHENTICATION_FAILED", "root", "Authentication failure"]
+            assert api.session.login_with_password("root", "new")["Status"] == "Success"
+    finally:
+        client.xapi.session.change_password("", PASSWORD)
