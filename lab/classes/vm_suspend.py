@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lab import inner, placement
+from lab import inner, placement, space
 from lab.classes import sr as repositories
 from lab.classes import vm_clone
 from lab.classes import vm_domain as domains
@@ -58,6 +58,7 @@ async def write_memory(call: Call, vm: str) -> None:
         call.db.set("VM", vm, suspend_VDI=NULL)
         await inner.try_call(call, "VDI.destroy", image)
         raise internal(f"xenopsd: {error}") from error
+    await space.update(call.world, sr, image)
     domains.note_suspended(call.world, vm)
 
 
