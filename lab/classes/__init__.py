@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from lab.classes import appliance, host_lifecycle, sr, vbd, vdi, vif, vm_lifecycle
+from lab.classes import appliance, host_lifecycle, pool_services, sr, vbd, vdi, vif, vm_lifecycle
 from lab.world import World
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
@@ -24,6 +24,7 @@ def install(world: World) -> None:
         VBD=vbd.allowed_operations,
         VIF=vif.allowed_operations,
         host=host_lifecycle.allowed_operations,
+        pool=pool_services.allowed_operations,
         SR=sr.allowed_operations,
         VM_appliance=appliance.allowed_operations,
     )

@@ -30,8 +30,7 @@ def _setter(name: str) -> Handler:
 
 
 for _name in (
-    "local_auth_max_threads", "ext_auth_max_threads", "ext_auth_cache_enabled", "repositories", "uefi_certificates",
-    "custom_uefi_certificates",
+    "local_auth_max_threads", "ext_auth_max_threads", "ext_auth_cache_enabled", "repositories",
 ):  # fmt: skip
     implements(f"pool.set_{_name}")(_setter(_name))
 
@@ -48,14 +47,6 @@ def _positive(field: str, word: str) -> Handler:
 
 implements("pool.set_ext_auth_cache_size")(_positive("ext_auth_cache_size", "size"))
 implements("pool.set_ext_auth_cache_expiry")(_positive("ext_auth_cache_expiry", "expiry"))
-
-
-@implements("pool.set_https_only")
-def set_https_only(call: Call, pool: str, value: bool) -> None:
-    """On every host."""
-    call.db.get("pool", pool)
-    for host in call.db.all("host"):
-        call.db.set("host", host.ref, https_only=value)
 
 
 @implements("pool.set_vswitch_controller")

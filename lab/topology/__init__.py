@@ -20,6 +20,7 @@ async def furnish(world: World, number: int = 0) -> None:
     local, shared = await repositories.furnish(call, members)
     default = local if len(members) == 1 else shared
     world.database.set("pool", pool, default_SR=default, suspend_image_SR=default, crash_dump_SR=default)
+    world.refresh("pool", pool)
     management = networks.management(world)
     for host in members:
         networks.link(world, host, management)
