@@ -56,7 +56,7 @@ REFUSED: list[tuple[str, list[Any], list[str]]] = [
     ("pool.sync_updates", ["$pool", False, "", ""], ["NO_REPOSITORY_ENABLED"]),
     ("pool.configure_repository_proxy", ["$pool", "proxy", "", ""], ["INVALID_REPOSITORY_PROXY_URL", "proxy"]),
     ("pool.configure_repository_proxy", ["$pool", "http://proxy", "user", ""], ["INVALID_REPOSITORY_PROXY_CREDENTIAL"]),
-    ("pool.set_vswitch_controller", ["1.2.3"], ["INVALID_IP_ADDRESS_SPECIFIED", "address"]),
+    ("pool.set_vswitch_controller", ["x"], ["INVALID_IP_ADDRESS_SPECIFIED", "address"]),
     ("pool.certificate_uninstall", ["none"], ["CERTIFICATE_DOES_NOT_EXIST", "none"]),
     ("pool.certificate_install", ["../none", ""], ["CERTIFICATE_NAME_INVALID", "../none"]),
     ("pool.crl_uninstall", ["none"], ["CRL_DOES_NOT_EXIST", "none"]),
