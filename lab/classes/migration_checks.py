@@ -14,6 +14,7 @@ from lab.classes.host_migrate import Destination
 from lab.classes.vm_migrate import asked
 from lab.database import Record
 from lab.errors import Failure
+from lab.placement import checks
 from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call, World
@@ -107,20 +108,18 @@ def _across_pools(call: Call, record: Record, target: Destination, vif_map: Map,
     if copy and not asked(options, "force") and record["power_state"] != "Halted":
         raise Failure("VM_BAD_POWER_STATE", record.ref, "halted", record["power_state"].lower())
     host = remote.database.get("host", target.host)
+    for failure in checks.platform_refusals(record, host):
+        raise failure
     if not host["enabled"]:
         raise Failure("HOST_DISABLED", target.host)
-    _require_processors(remote, host, record)
-    infer_networks(call, record.ref, vif_map)
+    for failure in checks.processor_refusals(record, host):
+        raise failure
+    for network in infer_networks(call, record.ref, vif_map).values():
+        remote.database.get("network", network)
     if not copy:
         _require_unknown(remote, record)
     if record["power_state"] in ("Running", "Paused"):
         _require_memory(remote, target.host, record)
-
-
-def _require_processors(remote: World, host: Record, record: Record) -> None:
-    wanted, present = record["VCPUs_max"], int(host["cpu_info"].get("cpu_count", "0"))
-    if wanted > present and record["platform"].get("vcpu-unrestricted") != "true":
-        raise Failure("HOST_NOT_ENOUGH_PCPUS", wanted, present)
 
 
 def _require_unknown(remote: World, record: Record) -> None:

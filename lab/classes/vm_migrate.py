@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lab import operations, placement
+from lab import placement
+from lab.classes import host_lifecycle, vm_memory
+from lab.classes import vm_domain as domains
 from lab.classes import vm_lifecycle as lifecycle
-from lab.classes import vm_memory
 from lab.errors import internal
 from lab.hypervisor import HypervisorError
 from lab.registry import implements
@@ -37,7 +38,7 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
         if failure:
             raise failure
         source = call.db.get("VM", vm)["resident_on"]
-        async with reserved(call, vm, host), call.world.pace.worker(source, "pool_migrate"):
+        async with reserved(call, vm, host), domains.worker(call, vm, source):
             await _pass_through(call, vm)
             settle_on(call, vm, host)
 
@@ -45,16 +46,15 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
 @asynccontextmanager
 async def reserved(call: Call, vm: str, host: str) -> AsyncIterator[None]:
     """Keep memory on a host for a VM that is about to run there; the host is busy with a migration meanwhile."""
-    call.db.set("VM", vm, scheduled_to_be_resident_on=host)
-    operations.mark(call, "host", host, "vm_migrate")
-    vm_memory.update_host(call.world, host)
-    try:
-        yield
-    finally:
-        operations.unmark(call, "host", host)
-        if call.db.exists("VM", vm):
-            call.db.set("VM", vm, scheduled_to_be_resident_on=NULL)
+    async with host_lifecycle.hold(call, host, "vm_migrate"):
+        call.db.set("VM", vm, scheduled_to_be_resident_on=host)
         vm_memory.update_host(call.world, host)
+        try:
+            yield
+        finally:
+            if call.db.exists("VM", vm):
+                call.db.set("VM", vm, scheduled_to_be_resident_on=NULL)
+            vm_memory.update_host(call.world, host)
 
 
 async def _pass_through(call: Call, vm: str) -> None:
@@ -79,3 +79,19 @@ def settle_on(call: Call, vm: str, host: str) -> None:
 def next_domain(world: World) -> int:
     """The number of a new domain."""
     return 1 + max([int(found["domid"]) for found in world.database.all("VM")], default=0)
+
+
+@implements("VM.pool_migrate_complete")
+def pool_migrate_complete(call: Call, vm: str, host: str) -> None:
+    """What the receiving host is told at the end of a migration; of a VM that does not run there it knows nothing."""
+    call.db.get("host", host)
+    call.db.get("VM", vm)
+
+
+@implements("host.allocate_resources_for_vm")
+def allocate_resources_for_vm(call: Call, host: str, vm: str, live: bool) -> None:
+    """Keep memory on a host for a VM that another pool is about to send."""
+    call.db.get("host", host)
+    if live:
+        call.db.set("VM", vm, scheduled_to_be_resident_on=host)
+        vm_memory.update_host(call.world, host)

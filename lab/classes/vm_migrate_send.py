@@ -14,6 +14,7 @@ from lab.classes import host_migrate, vdi_move, vm_migrate, vm_transfer
 from lab.classes import migration_checks as checks
 from lab.classes import sr as repositories
 from lab.classes import vbd as devices
+from lab.classes import vm_domain as domains
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes.host_migrate import Destination
 from lab.classes.migration_checks import Map
@@ -65,7 +66,7 @@ async def send(
 ) -> str:  # fmt: skip
     """What the sending host does; the caller holds the VM and has made the checks. Raises TOO_MANY_STORAGE_MIGRATES."""
     with _counted(call, sender):
-        async with call.world.pace.worker(sender, "migrate_send"):
+        async with domains.worker(call, vm, sender):
             try:
                 return await _send(call, vm, target, vdi_map, vif_map, options)
             finally:

@@ -37,7 +37,7 @@ def _refusals(world: World, record: Record, host: str, with_memory: bool, with_s
     moves_within_host = record["power_state"] == "Running" and record["resident_on"] == host
     if not target["enabled"] and not record["is_control_domain"] and not moves_within_host:
         yield Failure("HOST_DISABLED", host)
-    yield from _platform_refusals(record, target)
+    yield from platform_refusals(record, target)
     if with_storage:
         yield from _storage_refusals(world, record, host)
     yield from _network_refusals(world, record, host)
@@ -45,7 +45,7 @@ def _refusals(world: World, record: Record, host: str, with_memory: bool, with_s
         yield Failure("VM_HVM_REQUIRED", record.ref)
     if with_memory:
         yield from _memory_refusals(world, record, host)
-    yield from _processor_refusals(record, target)
+    yield from processor_refusals(record, target)
 
 
 def _settings_refusals(record: Record) -> Iterator[Failure]:
@@ -76,7 +76,7 @@ def _control_domain_refusals(record: Record, host: str) -> Iterator[Failure]:
         yield Failure("OPERATION_NOT_ALLOWED", "Cannot boot a control domain on a host different from its affinity")
 
 
-def _platform_refusals(record: Record, target: Record) -> Iterator[Failure]:
+def platform_refusals(record: Record, target: Record) -> Iterator[Failure]:
     known, wanted = target["virtual_hardware_platform_versions"], record["hardware_platform_version"]
     if wanted not in known:
         versions = f"[{'; '.join(str(version) for version in known)}]"
@@ -129,7 +129,7 @@ def _memory_refusals(world: World, record: Record, host: str) -> Iterator[Failur
         yield Failure("HOST_NOT_ENOUGH_FREE_MEMORY", needed, free)
 
 
-def _processor_refusals(record: Record, target: Record) -> Iterator[Failure]:
+def processor_refusals(record: Record, target: Record) -> Iterator[Failure]:
     wanted, existing = record["VCPUs_max"], int(target["cpu_info"].get("cpu_count", 0))
     unrestricted = record["platform"].get("vcpu-unrestricted", "false") in ("true", "1")
     if wanted > existing and not unrestricted:

@@ -266,6 +266,62 @@ def test_host_without_a_link_into_the_network_receives_nothing(here: Client) -> 
     assert error == ["HOST_CANNOT_ATTACH_NETWORK", here.host, internal]
 
 
+def test_suspended_vm_wakes_up_in_another_pool(here: Client, there: Client) -> None:
+    vm, disk = here.vm(**PV), here.disk()
+    here.attach(vm, disk)
+    vif = here.nic(vm)
+    here.start(vm)
+    here.xapi.VM.suspend(vm)
+    image = here.xapi.VM.get_suspend_VDI(vm)
+    new = send(here, vm, receive(there, there.host), {disk: there.sr}, vifs={vif: there.network})
+    assert there.xapi.VM.get_power_state(new) == "Suspended"
+    moved = there.xapi.VM.get_suspend_VDI(new)
+    assert there.xapi.VDI.get_type(moved) == "suspend"
+    assert here.error(here.xapi.VDI.get_uuid, image)[0] == "HANDLE_INVALID"
+    there.xapi.VM.resume(new, False, False)
+    assert there.xapi.VM.get_power_state(new) == "Running"
+    assert all(there.xapi.VBD.get_currently_attached(vbd) for vbd in there.xapi.VM.get_VBDs(new))
+
+
+def test_image_of_a_suspended_vm_moves_where_the_host_does_not_see_it(here: Client) -> None:
+    vm, target = here.vm(**PV), member(here)
+    here.xapi.VM.set_suspend_SR(vm, local_repository(here, here.host))
+    here.xapi.VM.start_on(vm, here.host, False, False)
+    here.xapi.VM.suspend(vm)
+    image = here.xapi.VM.get_suspend_VDI(vm)
+    send(here, vm, receive(here, target), {})
+    record = here.xapi.VM.get_record(vm)
+    assert record["suspend_VDI"] != image and record["suspend_SR"] == NULL
+    here.xapi.VM.resume_on(vm, target, False, False)
+    assert here.xapi.VM.get_resident_on(vm) == target
+
+
+def test_vm_goes_to_another_pool_and_back(here: Client, there: Client) -> None:
+    vm = here.vm(**PV)
+    dest = receive(there, there.host)
+    new = send(here, vm, dest, {})
+    back = send(there, new, receive(here, here.host), {})
+    assert here.xapi.VM.get_uuid(back) and there.error(there.xapi.VM.get_uuid, new)[0] == "HANDLE_INVALID"
+
+
+def test_migration_that_is_cancelled_leaves_everything_as_it_was(here: Client, lab: Lab) -> None:
+    vm, disk = here.vm(**PV), here.disk()
+    vbd = here.attach(vm, disk)
+    here.start(vm)
+    lab.pace(migrate_send=30)
+    try:
+        dest, places = receive(here, here.host), {disk: local_repository(here, here.host)}
+        task = here.xapi.Async.VM.migrate_send(vm, dest, True, places, {}, {})
+        here.wait(lambda: here.xapi.VM.get_current_operations(vm), bool)
+        here.xapi.task.cancel(task)
+    finally:
+        lab.pace()
+    assert here.ended(task)["status"] == "cancelled"
+    record = here.xapi.VM.get_record(vm)
+    assert (record["power_state"], record["current_operations"]) == ("Running", {})
+    assert (record["scheduled_to_be_resident_on"], here.xapi.VBD.get_VDI(vbd)) == (NULL, disk)
+
+
 # ---- a single disk
 
 
