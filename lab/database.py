@@ -27,7 +27,7 @@ REMEMBERED_DELETIONS = 512
 VERSION_BITS, RANDOM_VERSION = (0xF << 76) | (3 << 62), (4 << 76) | (2 << 62)
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """One object. Its fields are changed only through the database."""
 
