@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,7 @@ async def run(state: State, settings: Settings, guests: bool) -> None:
     for keeper in keepers:
         keeper.start()
     pools = await _listen(lab, state)
-    state.announce(Running(os.getpid(), pools[0], USER, pools))
+    state.announce(Running(os.getpid(), pools[0], USER, pools, lab.addresses()))
     LOG.info("serving %s", " ".join(url for urls in pools for url in urls))
     await lab.until_stopped()
     if lab.stop_guests:
@@ -162,9 +164,22 @@ def _answers(running: Running) -> bool:
 
 
 def ask(running: Running, method: str, path: str, body: Any = None) -> Any:
-    """One request on the lab's own channel. Raises OSError."""
+    """One request on the lab's own channel, which every host answers that has power. Raises OSError."""
+    parts = urllib.parse.urlsplit(running.urls[-1])
+    others = [address for address in running.addresses if address != parts.hostname]
+    for address in [parts.hostname, *others]:
+        try:
+            return _ask(f"{parts.scheme}://{address}:{parts.port}{path}", method, body)
+        except urllib.error.URLError as error:
+            refused = isinstance(error.reason, ConnectionRefusedError)
+            if not refused or address == [parts.hostname, *others][-1]:
+                raise
+    raise AssertionError("not reached")
+
+
+def _ask(url: str, method: str, body: Any) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(running.urls[-1] + path, data=data, method=method)
+    request = urllib.request.Request(url, data=data, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=PATIENCE) as answer:
         return json.load(answer)

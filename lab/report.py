@@ -30,6 +30,7 @@ def status(state: State) -> dict[str, Any]:
         log=str(state.log),
     )
     found.update(background.ask(running, "GET", "/lab/guests"))
+    found["hosts"] = background.ask(running, "GET", "/lab/hosts")
     return found
 
 
@@ -45,11 +46,18 @@ def text(found: dict[str, Any]) -> str:
         f"  fingerprint   {found['fingerprint']}",
         f"  state         {found['state']} (server {found['pid']}, log {found['log']})",
     ]
+    if len(found["hosts"]) > 1:
+        lines += [f"  host          {_host(host)}" for host in found["hosts"]]
     if found["accelerator"]:
         lines.append(f"  guests        run with {found['accelerator']}, SSH at port {found['ssh_port']}")
     for guest in found["guests"]:
         lines.append(f"    {guest['power_state']:9} {guest['name']:32} {guest['address']:16} {guest['console']}")
     return "\n".join(lines)
+
+
+def _host(found: dict[str, Any]) -> str:
+    part = "coordinator" if found["coordinator"] else "member"
+    return f"{found['address']:16} {found['name']:16} {part:12} {'on' if found['on'] else 'off'}"
 
 
 def calls(found: dict[str, Any]) -> str:

@@ -31,6 +31,8 @@ class Running:
     user: str
     #: the same of each pool's coordinator
     pools: list[list[str]] = field(default_factory=list)
+    #: addresses of all hosts
+    addresses: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pytest
 from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
 
 from .conftest import Client, connect
+from .test_state import Command
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +133,6 @@ def test_memory_is_counted_for_each_host(first: Client) -> None:
 
 
 def test_more_hosts_in_the_background(tmp_path: Path) -> None:
-    from .test_state import Command
-
     command = Command(tmp_path / "state")
     try:
         assert command("up", "--without-guests", "--hosts", "2", "--pools", "2").returncode == 0
@@ -147,5 +146,19 @@ def test_more_hosts_in_the_background(tmp_path: Path) -> None:
             client = connect(plain, None)
             assert len(client.xapi.host.get_all()) == 2
             assert client.xapi.VM.get_name_label(vms[number]) == f"kept {number}"
+        _works_without_the_first_host(command)
     finally:
         command("down", "--destroy")
+
+
+def _works_without_the_first_host(command: Command) -> None:
+    """The lab's own channel is there as long as any host is."""
+    status = command.status()
+    first, *others = status["hosts"]
+    lab = Lab(status["urls"][1], None)  # type: ignore[arg-type]
+    lab.control_url = lab.at(others[0]["address"])
+    lab.kill_host(first["uuid"])
+    status = command.status()
+    assert [host["on"] for host in status["hosts"]] == [False, True, True, True]
+    assert first["address"] in command("status").stdout
+    assert command("calls").returncode == 0
