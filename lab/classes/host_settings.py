@@ -165,3 +165,16 @@ def _forget_cache(call: Call, host: str) -> None:
     call.db.set("host", host, local_cache_sr="OpaqueRef:NULL")
     if call.db.exists("SR", sr):
         call.db.set("SR", sr, local_cache_enabled=False)
+
+
+@implements("host.emergency_disable_tls_verification")
+def emergency_disable_tls_verification(call: Call) -> None:
+    """Of the host asked."""
+    call.db.set("host", call.here, tls_verification_enabled=False)
+
+
+@implements("host.emergency_reenable_tls_verification")
+def emergency_reenable_tls_verification(call: Call) -> None:
+    """Of the host asked; only what the pool wants at all."""
+    wanted = call.db.get("pool", call.world.pool)["tls_verification_enabled"]
+    call.db.set("host", call.here, tls_verification_enabled=wanted)

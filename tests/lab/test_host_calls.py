@@ -60,6 +60,8 @@ REFUSED: list[tuple[str, list[Any], list[str]]] = [
     ("pool.certificate_uninstall", ["none"], ["CERTIFICATE_DOES_NOT_EXIST", "none"]),
     ("pool.certificate_install", ["../none", ""], ["CERTIFICATE_NAME_INVALID", "../none"]),
     ("pool.crl_uninstall", ["none"], ["CRL_DOES_NOT_EXIST", "none"]),
+    ("pool.join", ["127.9.9.9", "root", "x"], ["JOINING_HOST_SERVICE_FAILED"]),
+    ("host.query_data_source", [DEAD, "loadavg"], ["HOST_OFFLINE", DEAD]),
     ("pool.send_wlb_configuration", [{}], ["WLB_NOT_INITIALIZED"]),
     ("pool.apply_edition", ["$pool", "none"], ["INVALID_EDITION", "none"]),
 ]  # fmt: skip
@@ -110,6 +112,12 @@ def test_a_hosts_name_is_its_control_domains(client: Client) -> None:
         assert client.xapi.VM.get_name_label(domain) == "Control domain on host: other.example"
     finally:
         client.xapi.host.set_hostname_live(client.host, old)
+
+
+def test_what_is_measured_of_a_host(client: Client) -> None:
+    found = {source["name_label"]: source for source in client.xapi.host.get_data_sources(client.host)}
+    assert {"memory_total_kib", "memory_free_kib", "cpu0", "loadavg"} <= set(found)
+    assert client.xapi.host.query_data_source(client.host, "memory_total_kib") == 16 * 1024**2
 
 
 def test_settings_that_live_in_two_places(client: Client) -> None:

@@ -132,6 +132,14 @@ def test_memory_is_counted_for_each_host(first: Client) -> None:
     assert int(first.xapi.host.compute_free_memory(two)) == before[two]
 
 
+def test_a_pool_of_several_hosts_joins_no_other(first: Client, second: Client) -> None:
+    refused = first.error(second.xapi.pool.join, "127.0.0.1", "root", PASSWORD)
+    assert refused == ["JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS"]
+    assert first.error(second.xapi.pool.join, "127.0.0.2", "root", PASSWORD) == ["HOST_IS_SLAVE", "127.0.0.1"]
+    refused = first.error(second.xapi.pool.join, "127.0.1.1", "root", PASSWORD)
+    assert refused == ["OPERATION_NOT_ALLOWED", "Host is already part of a pool"]
+
+
 def test_more_hosts_in_the_background(tmp_path: Path) -> None:
     command = Command(tmp_path / "state")
     try:
