@@ -19,6 +19,8 @@ from lab.wire import Malformed
 CONTENT_TYPE = "text/xml"
 HEAD = '<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Status</name><value>'
 TAIL = "</member></struct></value></param></params></methodResponse>"
+#: Values of a field whose text is kept.
+KNOWN = 32
 SPECIAL = re.compile('[&<>"]')
 STRUCT, STRUCT_END = "<value><struct>", "</struct></value>"
 ARRAY, ARRAY_END = "<value><array><data>", "</data></array></value>"
@@ -170,6 +172,10 @@ SIMPLE: dict[str, Writer] = {
 }  # fmt: skip
 
 
+#: Kinds whose values can be looked up, and are short.
+SCALARS = frozenset(SIMPLE) - {"any"}
+
+
 def _map(item_writer: Writer, value: dict[str, Any]) -> str:
     if not value:
         return EMPTY_STRUCT
@@ -183,19 +189,35 @@ def _record(kind: Type, value: Any) -> str:
     text = value.dumped.get(CONTENT_TYPE)
     if text is None:
         fields = value.fields
-        members = [f"{head}{writer(fields[name])}</member>" for name, head, writer in _members(kind)]
+        members = [_member(fields[name], head, writer, known) for name, head, writer, known in _members(kind)]
         text = value.dumped[CONTENT_TYPE] = f"{STRUCT}{''.join(members)}{STRUCT_END}"
     return text
 
 
-_known_members: dict[int, list[tuple[str, str, Writer]]] = {}
+def _member(value: Any, head: str, writer: Writer, known: dict[Any, str] | None) -> str:
+    """A member of a record; fields have mostly the same few values, whose text is kept."""
+    if known is None:
+        return f"{head}{writer(value)}</member>"
+    text = known.get(value)
+    if text is None:
+        text = f"{head}{writer(value)}</member>"
+        if len(known) < KNOWN:
+            known[value] = text
+    return text
 
 
-def _members(kind: Type) -> list[tuple[str, str, Writer]]:
-    """Of each field of a record: its name, the beginning of its member, what writes it."""
+Member = tuple[str, str, Writer, "dict[Any, str] | None"]
+_known_members: dict[int, list[Member]] = {}
+
+
+def _members(kind: Type) -> list[Member]:
+    """Of each field of a record: its name, the beginning of its member, what writes it, texts of known values."""
     found = _known_members.get(id(kind))
     if found is None:
-        found = [(name, f"<member><name>{name}</name>", _writer(member)) for name, member in kind.fields.items()]
+        found = [
+            (name, f"<member><name>{name}</name>", _writer(member), {} if member.kind in SCALARS else None)
+            for name, member in kind.fields.items()
+        ]
         _known_members[id(kind)] = found
     return found
 
@@ -225,11 +247,11 @@ def write(kind: Type, value: Any, out: list[str]) -> None:
 def _write_members(kind: Type, value: dict[str, Any], out: list[str]) -> None:
     """A struct of those members of a record that a dict has."""
     out.append(STRUCT)
-    for name, head, writer in _members(kind):
+    for name, head, writer, _known in _members(kind):
         if name not in value:
             continue
         member = kind.fields[name]
-        if member.kind in SIMPLE and member.kind != "any":
+        if member.kind in SCALARS:
             out.append(f"{head}{writer(value[name])}</member>")
             continue
         out.append(head)
