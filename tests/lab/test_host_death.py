@@ -101,6 +101,23 @@ def test_work_of_a_dying_host_fails(lab: Lab, client: Client) -> None:
     assert client.xapi.VM.get_current_operations(vm) == {}
 
 
+def test_a_move_away_from_a_dying_host_fails(lab: Lab, client: Client) -> None:
+    source, target = members(client)
+    vm = client.vm(HVM_boot_policy="")
+    client.xapi.VM.start_on(vm, source, False, False)
+    before = client.xapi.host.compute_free_memory(target)
+    lab.pace(pool_migrate=60.0)
+    task = getattr(client.xapi, "Async.VM.pool_migrate")(vm, target, {})
+    client.wait(lambda: client.xapi.VM.get_current_operations(vm), bool)
+    assert client.xapi.host.compute_free_memory(target) != before
+    lab.kill_host(uuid(client, source))
+    client.wait(lambda: client.xapi.task.get_status(task), lambda status: status != "pending")
+    assert client.xapi.task.get_error_info(task) == ["CANNOT_CONTACT_HOST", source]
+    assert client.xapi.VM.get_resident_on(vm) == source
+    assert client.xapi.host.compute_free_memory(target) == before
+    assert client.xapi.host.get_current_operations(target) == {}
+
+
 def test_a_revived_host_has_halted_vms_and_takes_new_ones(lab: Lab, client: Client) -> None:
     host = members(client)[0]
     vm = running_on(client, host)
