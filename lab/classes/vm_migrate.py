@@ -31,9 +31,11 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
 
     With `force` the guest need not be able to suspend itself. Raises what refuses a start on that host.
     """
-    if call.db.get("VM", vm)["power_state"] != "Halted":
+    force = asked(options, "force")
+    if call.db.get("VM", vm)["power_state"] != "Halted" and not force:
+        # where XAPI compares the processors of the hosts
         call.db.get("host", host)
-    async with lifecycle.hold(call, vm, "pool_migrate", strict=not asked(options, "force")):
+    async with lifecycle.hold(call, vm, "pool_migrate", strict=not force):
         failure = placement.refusal(call.world, vm, host)
         if failure:
             raise failure

@@ -192,8 +192,7 @@ def test_fourth_storage_migration_of_a_host_is_refused(here: Client, lab: Lab) -
     lab.pace(migrate_send=30)
     try:
         tasks = [here.xapi.Async.VM.migrate_send(vm, dest, True, {}, {}, {}) for vm in vms[:3]]
-        for vm in vms[:3]:
-            here.wait(lambda vm=vm: here.xapi.VM.get_current_operations(vm), bool)
+        here.wait(lambda: [here.xapi.VM.get_current_operations(vm) for vm in vms[:3]], all)
         assert here.error(send, here, vms[3], dest, {}) == ["TOO_MANY_STORAGE_MIGRATES", "3"]
     finally:
         lab.pace()
