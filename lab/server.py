@@ -136,12 +136,9 @@ class Server:
 
     async def _xmlrpc(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = await request.read()
-            method, parameters = xmlrpc.parse_call(body)
+            method, parameters = xmlrpc.parse_call(await _body(request))
         except Malformed as error:
             return page(500, f"Internal server error: {error}")
-        except web.HTTPRequestEntityTooLarge:
-            return page(413, "The body is too long")
         try:
             answer = await self.answer(self._asked(request), method, parameters)
             form = xmlrpc.bare if method == LIST_METHODS else xmlrpc.success
@@ -154,7 +151,7 @@ class Server:
 
     async def _jsonrpc(self, request: web.Request) -> web.StreamResponse:
         try:
-            call = jsonrpc.parse_call(await request.read())
+            call = jsonrpc.parse_call(await _body(request))
         except Malformed as error:
             return page(500, f"Internal server error: {error}")
         try:
@@ -235,6 +232,16 @@ async def _without_name(request: web.Request, response: web.StreamResponse) -> N
 def _short(parameter: object) -> str:
     text = str(parameter)
     return text if len(text) <= 200 else text[:197] + "..."
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body of a call, of a length that was announced. Raises Malformed."""
+    if request.content_length is None:
+        raise Malformed("a call needs a Content-Length")
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Malformed("the call is too long") from None
 
 
 async def _reply(request: web.Request, parts: list[str], content_type: str) -> web.StreamResponse:

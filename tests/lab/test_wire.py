@@ -129,3 +129,25 @@ def test_what_no_handler_is_for(server: tuple[Lab, Path | None], verb: str, path
     if verb == "OPTIONS":
         assert answer.getheader("access-control-allow-headers") == "content-type, X-Requested-With"
     link.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/jsonrpc"])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [({"Content-Length": str(301 * 1024)}, b" " * 301 * 1024), ({"Transfer-Encoding": "chunked"}, b"0\r\n\r\n")],
+)
+def test_bodies_of_calls_have_a_length_and_a_limit(
+    server: tuple[Lab, Path | None], path: str, headers: dict[str, str], body: bytes
+) -> None:
+    lab, authority = server
+    if authority:
+        pytest.skip("the same over TLS")
+    where = urllib.parse.urlsplit(lab.url)
+    link = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+    link.putrequest("POST", path)
+    for name, text in headers.items():
+        link.putheader(name, text)
+    link.endheaders()
+    link.send(body)
+    assert link.getresponse().status == 500
+    link.close()
