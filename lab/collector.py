@@ -15,17 +15,18 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from lab import space, tracking
 from lab.database import Record
-from lab.storage import DiskBusy, DiskError
+from lab.storage import DiskBusy, DiskError, Shape
 from lab.storage.kinds import Kind
 from lab.values import NULL
 from lab.world import World
 
 LOG = logging.getLogger("lab")
 #: Seconds after which a collection that found its disks in use is tried again.
-RETRY = 30.0
+RETRY = 10.0
 #: The kind of note that a disk has beside it which lies there without a record.
 SHELVED = "shelved"
 
@@ -59,33 +60,53 @@ async def _collect_later(world: World, sr: str, delay: float) -> None:
         LOG.error("repository %s cannot be collected: %s", sr, error)
 
 
+@dataclass
+class Round:
+    """One pass over a repository: layers that must wait for the next one, and how everything hangs together now."""
+
+    world: World
+    sr: str
+    waiting: set[str] = field(default_factory=set)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+
+    def standing_on(self, uuid: str) -> set[str]:
+        """A layer and all that are above it."""
+        found, added = {uuid}, {uuid}
+        while added:
+            added = {name for name, shape in self.shapes.items() if shape.parent in added}
+            found |= added
+        return found
+
+
 async def collect(world: World, sr: str) -> None:
     """Remove and merge all that can be. Raises DiskBusy when some of it must wait, after all the rest is done."""
-    busy: DiskBusy | None = None
-    skipped: set[str] = set()
+    this = Round(world, sr)
     while world.database.exists("SR", sr):
         async with layers(world, sr):
-            step = await _next_step(world, sr, skipped)
+            step = await _next_step(this)
             if step is None:
                 break
             try:
-                await _do(world, *step)
+                await _do(this, *step)
             except DiskBusy as error:
-                busy = error
-                skipped.add(step[1]["uuid"])
+                LOG.debug("%s", error)
+                this.waiting.add(step[1]["uuid"])
+                # whoever waited for the layers can go on
+                world.database.touch("SR", sr)
         world.settle()
-    if busy:
-        raise busy
+    if this.waiting:
+        raise DiskBusy(f"layers in use: {', '.join(sorted(this.waiting))}")
 
 
-async def _next_step(world: World, sr: str, skipped: set[str]) -> tuple[str, Record, Record | None] | None:
+async def _next_step(this: Round) -> tuple[str, Record, Record | None] | None:
     """What is to be done (remove, coalesce, collapse), with which layer, and with which one below it."""
+    world, sr = this.world, this.sr
     if not world.database.exists("SR", sr):
         return None
-    shapes = await world.disks.shapes()
-    above = Counter(shape.parent for shape in shapes.values())
-    kept = skipped | await tracking.needed_bases(world)
-    records = {record["uuid"]: record for record in _disks(world, sr) if record["uuid"] in shapes}
+    this.shapes = await world.disks.shapes()
+    above = Counter(shape.parent for shape in this.shapes.values())
+    kept = this.waiting | await tracking.needed_bases(world)
+    records = {record["uuid"]: record for record in _disks(world, sr) if record["uuid"] in this.shapes}
     bases = {uuid: record for uuid, record in records.items() if not record["managed"]}
     for uuid, record in bases.items():
         if not above[uuid] and uuid not in kept:
@@ -93,13 +114,15 @@ async def _next_step(world: World, sr: str, skipped: set[str]) -> tuple[str, Rec
     if not _wanted(world, sr, "coalesce"):
         return None
     for uuid, record in records.items():
-        below = bases.get(shapes[uuid].parent)
+        below = bases.get(this.shapes[uuid].parent)
         if below is None or above[below["uuid"]] > 1 or {uuid, below["uuid"]} & kept:
             continue
-        if uuid in bases:
-            return "coalesce", record, below
-        if _may_collapse(world, sr, record):
-            return "collapse", record, below
+        if uuid not in bases and not _may_collapse(world, sr, record):
+            continue
+        if any(_is_busy(world, records[name]) for name in this.standing_on(uuid) & set(records)):
+            this.waiting.add(uuid)
+            continue
+        return "coalesce" if uuid in bases else "collapse", record, below
     return None
 
 
@@ -114,29 +137,37 @@ def _wanted(world: World, sr: str, name: str) -> bool:
 
 
 def _may_collapse(world: World, sr: str, leaf: Record) -> bool:
-    """Leaves that are dropped at each boot need their base; and one that is being worked on must wait."""
-    if leaf["type"] == "cbt_metadata" or leaf["on_boot"] == "reset" or leaf["current_operations"]:
-        return False
-    if any(world.database.get("VBD", vbd)["current_operations"] for vbd in leaf["VBDs"]):
+    """Leaves that are dropped at each boot need their base."""
+    if leaf["type"] == "cbt_metadata" or leaf["on_boot"] == "reset":
         return False
     return _wanted(world, sr, "leaf-coalesce") and leaf["other_config"].get("leaf-coalesce") != "false"
 
 
-async def _do(world: World, step: str, layer: Record, below: Record | None) -> None:
+def _is_busy(world: World, disk: Record) -> bool:
+    """Whether something is done with a disk or its attachment right now."""
+    vbds = [world.database.get("VBD", vbd) for vbd in disk["VBDs"]]
+    return bool(disk["current_operations"] or any(vbd["current_operations"] for vbd in vbds))
+
+
+async def _do(this: Round, step: str, layer: Record, below: Record | None) -> None:
+    world = this.world
     if below is None:
         await world.disks.destroy(layer["uuid"])
         world.database.delete("VDI", layer.ref)
-    elif step == "coalesce":
-        await world.disks.coalesce(layer["uuid"], below["uuid"])
-        _note_coalesced(world, layer, below)
-    else:
-        world.merging.add(layer["uuid"])
-        try:
+        await space.update(world, this.sr, NULL)
+        return
+    merging = this.standing_on(layer["uuid"])
+    world.merging |= merging
+    try:
+        if step == "coalesce":
+            await world.disks.coalesce(layer["uuid"], below["uuid"])
+            _note_coalesced(world, layer, below)
+        else:
             await world.disks.collapse(layer["uuid"])
-        finally:
-            world.merging.discard(layer["uuid"])
-        _note_collapsed(world, layer, below)
-    await space.update(world, layer["SR"], *_still_there(world, layer, below))
+            _note_collapsed(world, layer, below)
+    finally:
+        world.merging -= merging
+    await space.update(world, this.sr, *_still_there(world, layer, below))
 
 
 def _still_there(world: World, *records: Record | None) -> list[str]:

@@ -31,11 +31,12 @@ def bases(client: Client, sr: str) -> list[str]:
 
 
 def chain(client: Client, vdi: str) -> int:
-    """Layers of a disk."""
-    number, parent = 1, client.xapi.VDI.get_sm_config(vdi).get("vhd-parent")
-    while parent:
-        number += 1
-        parent = client.xapi.VDI.get_sm_config(client.xapi.VDI.get_by_uuid(parent)).get("vhd-parent")
+    """Layers of a disk, all read at one moment."""
+    records = client.xapi.VDI.get_all_records()
+    parents = {record["uuid"]: record["sm_config"].get("vhd-parent", "") for record in records.values()}
+    number, uuid = 0, records[vdi]["uuid"]
+    while uuid:
+        number, uuid = number + 1, parents[uuid]
     return number
 
 
