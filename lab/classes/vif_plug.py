@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 from lab import operations, placement
 from lab.classes import vif as interfaces
-from lab.classes import vm_domain as domains
+from lab.classes.vm_description import describe_nic
 from lab.errors import Failure, internal
 from lab.hypervisor import DetachTimeout, HypervisorError
 from lab.registry import implements
@@ -38,13 +38,13 @@ async def unplug(call: Call, vif: str) -> None:
 async def _give(call: Call, vif: str) -> None:
     uuid = call.db.get("VM", call.db.get("VIF", vif)["VM"])["uuid"]
     try:
-        await call.world.hypervisor.plug_nic(uuid, domains.describe_nic(call.world, vif))
+        await call.world.hypervisor.plug_nic(uuid, describe_nic(call.world, vif))
     except HypervisorError as error:
         raise internal(f"xenopsd: {error}") from error
 
 
 async def _take(call: Call, vif: str) -> None:
-    nic = domains.describe_nic(call.world, vif)
+    nic = describe_nic(call.world, vif)
     uuid = call.db.get("VM", call.db.get("VIF", vif)["VM"])["uuid"]
     try:
         await call.world.hypervisor.unplug_nic(uuid, nic.device)

@@ -9,58 +9,19 @@ from __future__ import annotations
 import uuid as uuids
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 from lab import collector, forwarding, operations, space, tasks, volumes
 from lab.classes import vbd as disks
-from lab.classes import vif as interfaces
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory, vm_settings
+from lab.classes.vm_description import describe
 from lab.database import Record
 from lab.errors import Failure, internal
-from lab.hypervisor import Domain, DomainDisk, DomainNic, HypervisorError
+from lab.hypervisor import HypervisorError
 from lab.storage import DiskError
 from lab.values import NULL
 from lab.world import Call, World, now
-
-
-def describe(world: World, vm: str) -> Domain:
-    """The VM as the hypervisor needs it."""
-    record = world.database.get("VM", vm)
-    params = record["HVM_boot_params"]
-    firmware: Literal["bios", "uefi"] = "uefi" if params.get("firmware") == "uefi" else "bios"
-    return Domain(
-        vm_uuid=record["uuid"],
-        name=record["name_label"],
-        memory=record["memory_dynamic_max"] or record["memory_static_max"],
-        vcpus=record["VCPUs_at_startup"],
-        firmware=firmware,
-        boot_order=params.get("order", "cd"),
-        disks=[describe_disk(world, vbd) for vbd in record["VBDs"]],
-        nics=[describe_nic(world, vif) for vif in record["VIFs"]],
-        xenstore_data=dict(record["xenstore_data"]),
-        boots=vm not in world.unbootable,
-    )
-
-
-def describe_disk(world: World, vbd: str) -> DomainDisk:
-    """The VBD as the hypervisor needs it."""
-    record = world.database.get("VBD", vbd)
-    number = disks.device_number(record["userdevice"])
-    disk = None if record["empty"] else world.database.get("VDI", record["VDI"])["uuid"]
-    kind: Literal["CD", "Disk"] = "CD" if record["type"] == "CD" else "Disk"
-    return DomainDisk(number[1] if number else 0, disk, record["mode"], kind, record["uuid"])
-
-
-def describe_nic(world: World, vif: str) -> DomainNic:
-    """The VIF as the hypervisor needs it."""
-    record = world.database.get("VIF", vif)
-    network = world.database.get("network", record["network"])
-    to_host = bool(network["PIFs"]) or "ip_begin" in network["other_config"]
-    number = interfaces.device_number(record["device"]) or 0
-    return DomainNic(
-        number, record["MAC"], network["uuid"], dict(network["other_config"]), to_host, network["MTU"]
-    )  # fmt: skip
 
 
 @asynccontextmanager

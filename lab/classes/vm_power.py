@@ -103,11 +103,11 @@ async def hard_shutdown(call: Call, vm: str) -> None:
 
 async def _shut_down_hard(call: Call, vm: str) -> None:
     record = call.db.get("VM", vm)
+    call.db.set("VM", vm, ha_always_run=False)
     if record["power_state"] == "Suspended":
         await discard_memory(call, vm)
         return
     await domains.stop(call, vm, None)
-    call.db.set("VM", vm, ha_always_run=False)
     domains.note_halted(call.world, vm)
     await asyncio.sleep(record["shutdown_delay"])
 

@@ -14,6 +14,7 @@ from lab.classes import vm_clone
 from lab.classes import vm_domain as domains
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes.message import notify_vm
+from lab.classes.vm_description import describe
 from lab.classes.vm_power import require_no_evacuation
 from lab.errors import Failure, internal
 from lab.hypervisor import HypervisorError
@@ -70,7 +71,7 @@ async def read_memory(call: Call, vm: str, host: str, paused: bool) -> None:
     async with domains.reserved(call, vm, host):
         try:
             uuid = call.db.get("VDI", image)["uuid"]
-            await call.world.hypervisor.resume(domains.describe(call.world, vm), uuid, paused)
+            await call.world.hypervisor.resume(describe(call.world, vm), uuid, paused)
         except (HypervisorError, DiskError) as error:
             raise internal(f"xenopsd: {error}") from error
         domains.note_running(call, vm, host, "Paused" if paused else "Running", resumed=True)
