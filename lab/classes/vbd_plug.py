@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from lab import space
 from lab.classes import vbd as disks
 from lab.classes import vdi as images
+from lab.classes.vm_description import describe_disk
 from lab.database import Record
 from lab.errors import Failure, internal
-from lab.hypervisor import DetachTimeout, DomainDisk, HypervisorError
+from lab.hypervisor import DetachTimeout, HypervisorError
 from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call
@@ -35,11 +34,8 @@ async def plug(call: Call, vbd: str) -> None:
 
 
 async def _plug_into_guest(call: Call, record: Record, vm: Record) -> None:
-    uuid = call.db.get("VDI", record["VDI"])["uuid"]
-    kind: Literal["CD", "Disk"] = "CD" if record["type"] == "CD" else "Disk"
-    disk = DomainDisk(disks.position(record), uuid, record["mode"], kind, record["uuid"])
     try:
-        await call.world.hypervisor.plug_disk(vm["uuid"], disk)
+        await call.world.hypervisor.plug_disk(vm["uuid"], describe_disk(call.world, record.ref))
     except HypervisorError as error:
         raise internal(f"xenopsd: {error}") from error
 

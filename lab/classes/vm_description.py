@@ -36,10 +36,9 @@ def describe(world: World, vm: str) -> Domain:
 def describe_disk(world: World, vbd: str) -> DomainDisk:
     """The VBD as the hypervisor needs it."""
     record = world.database.get("VBD", vbd)
-    number = disks.device_number(record["userdevice"])
     disk = None if record["empty"] else world.database.get("VDI", record["VDI"])["uuid"]
     kind: Literal["CD", "Disk"] = "CD" if record["type"] == "CD" else "Disk"
-    return DomainDisk(number[1] if number else 0, disk, record["mode"], kind, record["uuid"])
+    return DomainDisk(disks.position(record), disk, record["mode"], kind, record["uuid"])
 
 
 def describe_nic(world: World, vif: str) -> DomainNic:
