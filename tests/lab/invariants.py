@@ -102,9 +102,15 @@ def _operations(world: World) -> Iterator[str]:
 
 
 def _is_fresh(world: World, record: Record) -> bool:
-    """Devices of clones have no allowed operations until they are first touched, as in XAPI."""
-    untouched = record.cls in ("VBD", "VIF") and record["allowed_operations"] == []
-    return untouched or record["allowed_operations"] == world.allowed[record.cls](world, record.ref)
+    """Two things XAPI does not compute anew either.
+
+    Devices of clones have no allowed operations until they are first touched, and a VBD that was looked at during an
+    operation on its disk does not hear of its end.
+    """
+    stored, fresh = record["allowed_operations"], world.allowed[record.cls](world, record.ref)
+    if record.cls == "VBD":
+        stored, fresh = [[name for name in names if name != "attach"] for names in (stored, fresh)]
+    return stored == fresh or (record.cls in ("VBD", "VIF") and record["allowed_operations"] == [])
 
 
 def _sharing(world: World) -> Iterator[str]:

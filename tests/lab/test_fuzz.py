@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Random sequences of calls, sensible and senseless ones, one at a time and several at once, on a pool of two hosts.
+"""Random sequences of calls, sensible and senseless ones, one at a time and several at once, on two pools of two hosts.
 
 After each step the invariants hold. The usual run is short and always the same; SKINNYBOX_FUZZ names the number of
 sequences of a longer one.
@@ -15,6 +15,7 @@ import os
 import random
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -27,7 +28,7 @@ from lab.hypervisor.simulated import SimulatedHypervisor
 from lab.serving import Lab, open_lab
 from lab.storage.memory import MemoryDisks
 from lab.values import NULL, Typed
-from lab.world import Settings
+from lab.world import Settings, World
 
 from .conftest import PV, VBD, VDI, VIF, VM
 from .guest_invariants import unlike_guests
@@ -42,11 +43,26 @@ MISTAKE = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Iteration): ")
 PATIENCE = 5.0
 
 
-class Chooser:
-    """Turns numbers that hypothesis draws into parameters."""
+@dataclass
+class Pool:
+    """A host pool in this process, and a session of root's with it."""
 
-    def __init__(self, machine: Pool, numbers: list[int]) -> None:
-        self._machine, self._numbers = machine, list(numbers)
+    world: World
+    dispatcher: Dispatcher
+    session: str = ""
+
+
+class Chooser:
+    """Turns numbers that hypothesis draws into a pool and parameters of a call of it."""
+
+    def __init__(self, pools: list[Pool], numbers: list[int]) -> None:
+        self._numbers, self._pools = list(numbers), pools
+        self.pool = pools[self.number(4) == 3]
+        self.world = self.pool.world
+
+    def elsewhere(self) -> Chooser:
+        """One that chooses in the pool or in the other one."""
+        return Chooser(self._pools[:: self.one_of(1, 1, -1)], [0, *self._numbers, 0])
 
     def number(self, below: int) -> int:
         return (self._numbers.pop() if self._numbers else 0) % max(1, below)
@@ -56,7 +72,7 @@ class Chooser:
 
     def ref(self, cls: str) -> str:
         """One of the objects there are, the latest more often; now and then one that is not there."""
-        refs = list(self._machine.world.database.tables[cls].records)
+        refs = list(self.world.database.tables[cls].records)
         if not refs or self.number(25) == 24:
             return UNKNOWN
         near = min(len(refs), 4)
@@ -67,7 +83,7 @@ class Chooser:
         return next((ref for ref in (self.ref("VM") for _ in range(3)) if not self._is_control_domain(ref)), UNKNOWN)
 
     def _is_control_domain(self, ref: str) -> bool:
-        record = self._machine.world.database.find("VM", ref)
+        record = self.world.database.find("VM", ref)
         return bool(record and record["is_control_domain"])
 
     def size(self) -> str:
@@ -100,15 +116,18 @@ def vbd_record(c: Chooser) -> dict[str, Any]:
 
 
 def migration(c: Chooser) -> list[Any]:
-    """A migration with storage inside the pool: where the disks go is drawn, too."""
-    vm, database = c.machine(), c._machine.world.database
+    """A migration with storage: where the disks go, and to which pool, is drawn, too."""
+    vm, database, there = c.machine(), c.world.database, c.elsewhere()
     record = database.find("VM", vm)
     disks = [database.get("VBD", vbd)["VDI"] for vbd in record["VBDs"]] if record else []
+    address = there.world.database.get("host", there.world.coordinator)["address"]
     dest = {
-        "SM": "http://127.0.0.1/", "host": c.ref("host"), "xenops": "http://127.0.0.1/", "master": "http://127.0.0.1/",
-        "session_id": c._machine.session,
+        "SM": f"http://{address}/", "host": there.ref("host"), "xenops": f"http://{address}/",
+        "master": f"http://{address}/", "session_id": there.pool.session,
     }  # fmt: skip
-    return [vm, dest, True, {vdi: c.ref("SR") for vdi in disks if vdi != NULL}, {}, {}]
+    networks = {vif: there.ref("network") for vif in record["VIFs"]} if record and there.pool is not c.pool else {}
+    options = c.one_of({}, {}, {"copy": "true"})
+    return [vm, dest, True, {vdi: there.ref("SR") for vdi in disks if vdi != NULL}, networks, options]
 
 
 CALLS: dict[str, Parameters] = {
@@ -182,58 +201,64 @@ CALLS: dict[str, Parameters] = {
     "VM_appliance.start": lambda c: [c.ref("VM_appliance"), False],
     "VM_appliance.destroy": lambda c: [c.ref("VM_appliance")],
 }  # fmt: skip
-one_call = st.tuples(st.sampled_from(sorted(CALLS)), st.lists(st.integers(0, 2**16), min_size=12, max_size=12))
+one_call = st.tuples(st.sampled_from(sorted(CALLS)), st.lists(st.integers(0, 2**16), min_size=16, max_size=16))
 
 
-class Pool(RuleBasedStateMachine):
-    """A host pool in this process, called as by a client with a session of root."""
+class Pools(RuleBasedStateMachine):
+    """Two host pools, called as by a client."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        options = Settings(hosts=2, agent=True, memory=8 * GIB, collection_delay=0.0)
+        options = Settings(hosts=2, pools=2, agent=True, memory=8 * GIB, collection_delay=0.0)
         disks, hypervisor = MemoryDisks(), SimulatedHypervisor(agent=True)
         self.lab: Lab = self.loop.run_until_complete(open_lab(options, disks, hypervisor))
-        self.world = self.lab.world
-        self.dispatcher = Dispatcher(self.world)
-        self.session = self.do("session.login_with_password", "root", "lab", session=False)
+        self.pools = [Pool(world, Dispatcher(world)) for world in self.lab.worlds]
+        for pool in self.pools:
+            pool.session = self.do(pool, "session.login_with_password", "root", "lab")
 
     @initialize(machines=st.integers(1, 3))
     def begin(self, machines: int) -> None:
         """Have something to work with: VMs with a disk and a NIC."""
-        network = self.world.database.where("network", name_label="Management")[0].ref
-        sr = self.world.database.get("pool", self.world.pool)["default_SR"]
+        pool, database = self.pools[0], self.pools[0].world.database
+        network = database.where("network", name_label="Management")[0].ref
+        sr = database.get("pool", pool.world.pool)["default_SR"]
         for _ in range(machines):
-            vm, vdi = self.do("VM.create", {**VM, **PV}), self.do("VDI.create", {**VDI, "SR": sr})
-            self.do("VBD.create", {**VBD, "VM": vm, "VDI": vdi})
-            self.do("VIF.create", {**VIF, "VM": vm, "network": network})
+            vm, vdi = self.do(pool, "VM.create", {**VM, **PV}), self.do(pool, "VDI.create", {**VDI, "SR": sr})
+            self.do(pool, "VBD.create", {**VBD, "VM": vm, "VDI": vdi})
+            self.do(pool, "VIF.create", {**VIF, "VM": vm, "network": network})
 
     @rule(calls=st.lists(one_call, min_size=1, max_size=4))
     def one_after_the_other(self, calls: list[tuple[str, list[int]]]) -> None:
         for name, numbers in calls:
-            self.loop.run_until_complete(self._try(name, CALLS[name](Chooser(self, numbers))))
+            self.loop.run_until_complete(self._try(*self._prepare(name, numbers)))
 
     @rule(calls=st.lists(one_call, min_size=2, max_size=5), seed=st.integers(0, 2**16))
     def at_once(self, calls: list[tuple[str, list[int]]], seed: int) -> None:
         """Operations last a little, each differently, so that they meet in all their stages."""
-        prepared = [(name, CALLS[name](Chooser(self, numbers))) for name, numbers in calls]
-        self.world.pace.seconds = Uneven(seed)
+        prepared = [self._prepare(name, numbers) for name, numbers in calls]
+        pace = self.lab.world.pace
+        pace.seconds = Uneven(seed)
         self.loop.run_until_complete(self._all(prepared))
-        self.world.pace.set({})
+        pace.set({})
 
-    async def _all(self, calls: list[tuple[str, list[Any]]]) -> None:
-        await asyncio.gather(*(self._try(name, parameters) for name, parameters in calls))
+    def _prepare(self, name: str, numbers: list[int]) -> tuple[Pool, str, list[Any]]:
+        chooser = Chooser(self.pools, numbers)
+        return chooser.pool, name, CALLS[name](chooser)
 
-    def do(self, name: str, *parameters: Any, session: bool = True) -> Any:
+    async def _all(self, calls: list[tuple[Pool, str, list[Any]]]) -> None:
+        await asyncio.gather(*(self._try(*call) for call in calls))
+
+    def do(self, pool: Pool, name: str, *parameters: Any) -> Any:
         """The answer to a call that must succeed."""
-        own = [self.session] if session else []
-        answer: Typed = self.loop.run_until_complete(self.dispatcher.call(name, [*own, *parameters]))
+        own = [pool.session] if pool.session else []
+        answer: Typed = self.loop.run_until_complete(pool.dispatcher.call(name, [*own, *parameters]))
         return answer.value
 
-    async def _try(self, name: str, parameters: list[Any]) -> None:
+    async def _try(self, pool: Pool, name: str, parameters: list[Any]) -> None:
         """A call that may fail, but not for a mistake of the lab's, and that ends."""
         try:
-            await asyncio.wait_for(self.dispatcher.call(name, [self.session, *parameters]), PATIENCE)
+            await asyncio.wait_for(pool.dispatcher.call(name, [pool.session, *parameters]), PATIENCE)
         except Failure as failure:
             mistaken = failure.code == "INTERNAL_ERROR" and MISTAKE.match(failure.description[1])
             assert not mistaken, f"{name}{tuple(parameters)}: {failure.description}"
@@ -242,15 +267,16 @@ class Pool(RuleBasedStateMachine):
     @invariant()
     def nothing_is_broken(self) -> None:
         self.loop.run_until_complete(self._rest())
-        assert broken(self.world) == []
-        assert unlike_guests(self.world) == []
-        assert self.loop.run_until_complete(broken_storage([self.world], set())) == []
+        for pool in self.pools:
+            assert broken(pool.world) == []
+            assert unlike_guests(pool.world) == []
+        assert self.loop.run_until_complete(broken_storage(self.lab.worlds, set())) == []
 
     async def _rest(self) -> None:
         """Let what the calls left running end: agents' reports, the collector of bases."""
         for _ in range(20):
             await asyncio.sleep(0)
-        while self.world.uncollected:
+        while any(world.uncollected for world in self.lab.worlds):
             await asyncio.sleep(0)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -260,8 +286,8 @@ class Pool(RuleBasedStateMachine):
         self.loop.close()
 
 
-TestPool = Pool.TestCase
-TestPool.settings = settings(
+TestPools = Pools.TestCase
+TestPools.settings = settings(
     max_examples=SEQUENCES or 20,
     stateful_step_count=25,
     derandomize=not SEQUENCES,
