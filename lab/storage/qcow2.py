@@ -55,9 +55,17 @@ class Qcow2Disks:
         self.directory.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.directory.glob("write-*"), *self.directory.glob("read-*")):
             shutil.rmtree(left_over)
+        self._remove_unlinked()
         self.pivot: Pivot | None = None
         #: disk -> held while its own layer is written to or exchanged
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def _remove_unlinked(self) -> None:
+        """Layers that a server was about to link when it was killed are nobody's."""
+        linked = {link.resolve() for link in self.directory.glob("*.qcow2")}
+        for layer in self.directory.glob("*.layer"):
+            if layer.resolve() not in linked:
+                layer.unlink()
 
     def path(self, uuid: str) -> Path:
         """The link to the file that holds a disk's own layer now."""

@@ -179,6 +179,15 @@ def test_disk_of_a_running_guest_is_left_alone(tmp_path: Path) -> None:
     asyncio.run(files.coalesce("high", "low"))
 
 
+def test_layer_that_was_never_linked_goes(tmp_path: Path) -> None:
+    files = Qcow2Disks(tmp_path)
+    asyncio.run(tower(files))
+    (tmp_path / "00000000-0000-0000-0000-00000000dead.layer").touch()
+    again = Qcow2Disks(tmp_path)
+    assert len(list(tmp_path.glob("*.layer"))) == 4
+    assert asyncio.run(content(again, "a")) == [b"l", b"h", b"a", b""]
+
+
 def test_killed_lab_leaves_no_disk_behind(command: Command) -> None:
     command("up", "--without-guests")
     client = command.client()
