@@ -103,6 +103,7 @@ async def open_lab(
         classes.install(world)
         if stored:
             world.database.load(stored[number])
+            world.ledger.rebuild()
             world.down = {host for host in membership.hosts_of(world) if not membership.live(world, host)}
         else:
             await topology.furnish(world, number)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab.database import Database
+from lab.ledger import Ledger
 from lab.listeners import Listeners
 from lab.pace import Pace
 from lab.rrd.archive import Archive
@@ -70,8 +71,6 @@ class World:
     pools: list[World] = field(default_factory=list)
     #: objects changed since their allowed operations were last computed
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
-    #: VMs that some host keeps memory for though they are not there yet
-    scheduled: dict[str, None] = field(default_factory=dict)
     #: sessions that are good for one host only, and not in the database
     local_sessions: dict[str, str] = field(default_factory=dict)
     #: tasks that can be cancelled just now, and what runs them
@@ -113,16 +112,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.pools.append(self)
-        self.database.listeners.append(self._note_scheduled)
-
-    def _note_scheduled(self, cls: str, ref: str) -> None:
-        if cls != "VM":
-            return
-        record = self.database.find(cls, ref)
-        if record and record["scheduled_to_be_resident_on"] != NULL:
-            self.scheduled[ref] = None
-        else:
-            self.scheduled.pop(ref, None)
+        self.ledger = Ledger(self.database)
 
     def refresh(self, cls: str, *refs: str) -> None:
         """Have the allowed operations of these objects computed anew before anyone can read them."""

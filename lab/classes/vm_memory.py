@@ -30,23 +30,15 @@ def needed(record: Record) -> int:
     return int(record["memory_dynamic_min"]) + overhead(record)
 
 
-def guests_of(world: World, host: str, ignored: str = "") -> list[Record]:
-    """The VMs that the host has memory for: those on it, and those about to be, but for the ignored one of the latter.
-
-    A VM that moves within its host counts twice.
-    """
-    database = world.database
-    coming = [database.get("VM", vm) for vm in world.scheduled if vm != ignored]
-    resident = [database.get("VM", vm) for vm in database.get("host", host)["resident_VMs"]]
-    return [*resident, *(vm for vm in coming if vm["scheduled_to_be_resident_on"] == host)]
-
-
 def free_memory(world: World, host: str, ignored: str = "") -> int:
-    """Bytes that are left when every VM of the host is squeezed as far as it allows; never less than none."""
+    """Bytes that are left when every VM of the host is squeezed as far as it allows; never less than none.
+
+    The ignored VM does not count as one that is coming there.
+    """
     record = world.database.get("host", host)
     total = world.database.get("host_metrics", record["metrics"])["memory_total"]
-    used = sum(needed(vm) for vm in guests_of(world, host, ignored))
-    return max(0, int(total - record["memory_overhead"] - used))
+    used = world.ledger.on(host, ignored)
+    return max(0, int(total - record["memory_overhead"] - used.overhead - used.dynamic_min))
 
 
 def update_host(world: World, host: str) -> None:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.classes import vm_memory
 from lab.database import Record
 from lab.errors import Failure
+from lab.ledger import load_of
 from lab.placement.checks import refusal
 from lab.values import NULL
 from lab.world import World
@@ -127,13 +127,13 @@ def _select(world: World, vm: str, hosts: list[str], can_run: Callable[[str], bo
 def _candidate(world: World, record: Record, host: str) -> Candidate:
     target = world.database.get("host", host)
     total = world.database.get("host_metrics", target["metrics"])["memory_total"]
-    guests = [*vm_memory.guests_of(world, host), record]
     pool = world.database.get("pool", world.pool)
+    load = world.ledger.on(host) + load_of(record)
     return Candidate(
         host=host,
         biased=pool["coordinator_bias"] and host == pool["master"],
-        available=total - target["memory_overhead"] - sum(vm_memory.overhead(guest) for guest in guests),
-        static_max=sum(guest["memory_static_max"] for guest in guests),
-        dynamic_max=sum(guest["memory_dynamic_max"] for guest in guests),
-        dynamic_min=sum(guest["memory_dynamic_min"] for guest in guests),
+        available=total - target["memory_overhead"] - load.overhead,
+        static_max=load.static_max,
+        dynamic_max=load.dynamic_max,
+        dynamic_min=load.dynamic_min,
     )

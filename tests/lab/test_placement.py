@@ -157,6 +157,21 @@ def test_memory_decides(client: Client, hosts: list[str]) -> None:
     assert set(client.xapi.VM.get_possible_hosts(small)) == {hosts[0], hosts[2]}
 
 
+def test_free_memory_is_what_the_vms_leave(client: Client, hosts: list[str]) -> None:
+    for host in hosts:
+        vm = client.vm(memory_static_max=str(2 * GIB), memory_dynamic_max=str(GIB), affinity=host)
+        client.start(vm)
+    vms = client.xapi.VM.get_all_records()
+    for host in hosts:
+        record = client.xapi.host.get_record(host)
+        resident = [vms[vm] for vm in record["resident_VMs"]]
+        assert len(resident) == 2
+        used = sum(int(vm["memory_overhead"]) + int(vm["memory_dynamic_min"]) for vm in resident)
+        left = 8 * GIB - int(record["memory_overhead"]) - used
+        assert int(client.xapi.host.compute_free_memory(host)) == left
+        assert int(client.xapi.host_metrics.get_memory_free(record["metrics"])) == left
+
+
 def test_where_there_is_not_enough_memory_anywhere_no_host_is_available(client: Client, hosts: list[str]) -> None:
     vm = client.vm(**memory(100 * GIB))
     assert client.error(client.start, vm) == ["NO_HOSTS_AVAILABLE"]
