@@ -145,6 +145,9 @@ async def broken_storage(worlds: list[World], without_record: set[str]) -> list[
 async def _space(world: World, sr: Record, existing: set[str]) -> Any:
     disks = [world.database.get("VDI", ref) for ref in sr["VDIs"]]
     for vdi in disks:
+        if vdi["type"] == "cbt_metadata":
+            # its data was destroyed, what is left is a list of blocks
+            continue
         if vdi["uuid"] not in existing:
             yield f"VDI {vdi.ref} ({vdi['type']}) has no disk"
         elif sr["content_type"] != "iso":
