@@ -20,7 +20,7 @@ Call = Callable[[Client], object]
     ("name", "value"),
     [
         ("local_auth_max_threads", "3"), ("ext_auth_max_threads", "2"), ("ext_auth_cache_enabled", False),
-        ("ext_auth_cache_size", "7"), ("ext_auth_cache_expiry", "30"), ("custom_uefi_certificates", "x"),
+        ("ext_auth_cache_size", "7"), ("ext_auth_cache_expiry", "30"),
     ],
 )  # fmt: skip
 def test_setting_is_kept(client: Client, name: str, value: Any) -> None:
@@ -44,6 +44,10 @@ def test_setting_is_kept(client: Client, name: str, value: Any) -> None:
         (
             lambda c: c.xapi.pool.configure_repository_proxy(c.pool, "http://proxy:3128", "user", ""),
             ["INVALID_REPOSITORY_PROXY_CREDENTIAL"],
+        ),
+        (
+            lambda c: c.xapi.pool.set_custom_uefi_certificates(c.pool, "x"),
+            ["OPERATION_NOT_ALLOWED", "Setting UEFI certificates is not possible when allow_custom_uefi_certs is false"],
         ),
         (lambda c: c.xapi.pool.set_vswitch_controller("nope"), ["INVALID_IP_ADDRESS_SPECIFIED", "address"]),
         (lambda c: c.xapi.pool.certificate_uninstall("x"), ["CERTIFICATE_DOES_NOT_EXIST", "x"]),
