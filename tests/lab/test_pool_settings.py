@@ -47,7 +47,10 @@ def test_setting_is_kept(client: Client, name: str, value: Any) -> None:
         ),
         (
             lambda c: c.xapi.pool.set_custom_uefi_certificates(c.pool, "x"),
-            ["OPERATION_NOT_ALLOWED", "Setting UEFI certificates is not possible when allow_custom_uefi_certs is false"],
+            [
+                "OPERATION_NOT_ALLOWED",
+                "Setting UEFI certificates is not possible when allow_custom_uefi_certs is false",
+            ],
         ),
         (lambda c: c.xapi.pool.set_vswitch_controller("nope"), ["INVALID_IP_ADDRESS_SPECIFIED", "address"]),
         (lambda c: c.xapi.pool.certificate_uninstall("x"), ["CERTIFICATE_DOES_NOT_EXIST", "x"]),
