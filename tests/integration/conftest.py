@@ -10,15 +10,14 @@ import pytest
 
 from tests.support.ansible import run_module
 from tests.support.golden import Golden, make_golden
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     """A fresh lab without guests."""
-    lab = start_lab()
-    yield lab
-    stop_lab(lab)
+    with new_lab() as lab:
+        yield lab
 
 
 @pytest.fixture

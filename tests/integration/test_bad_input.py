@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.ansible import Result, run_module
 from tests.support.golden import make_golden
-from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+from tests.support.lab import PASSWORD, Lab, new_lab, start_lab, stop_lab
 
 WRONG = "not-the-password"
 
@@ -195,9 +195,8 @@ def test_a_query_that_is_none(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def tls_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path]]:
     ca = tmp_path_factory.mktemp("tls") / "ca.pem"
-    lab = start_lab(ca=ca)
-    yield lab, ca
-    stop_lab(lab)
+    with new_lab(ca=ca) as lab:
+        yield lab, ca
 
 
 def fingerprint_of(lab: Lab) -> str:

@@ -20,7 +20,7 @@ import pytest
 import XenAPI
 
 from tests.support.jsonrpc import JsonSession
-from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+from tests.support.lab import PASSWORD, Lab, new_lab
 
 VM: dict[str, Any] = {
     "name_label": "vm", "name_description": "", "user_version": "1", "is_a_template": False,
@@ -156,9 +156,8 @@ def server(
 ) -> Iterator[tuple[Lab, Path | None]]:
     """A lab in memory; its authority's certificate when it speaks TLS. A module's LAB has arguments for the lab."""
     authority = tmp_path_factory.mktemp("tls") / "ca.pem" if wire == "https" else None
-    lab = start_lab(*getattr(request.module, "LAB", ()), ca=authority)
-    yield lab, authority
-    stop_lab(lab)
+    with new_lab(*getattr(request.module, "LAB", ()), ca=authority) as lab:
+        yield lab, authority
 
 
 @pytest.fixture
@@ -171,6 +170,5 @@ def client(server: tuple[Lab, Path | None], wire: str) -> Client:
 @pytest.fixture
 def fresh() -> Iterator[tuple[Client, Lab]]:
     """A lab of one's own, whose guests have an agent."""
-    lab = start_lab("--agent")
-    yield connect(lab.url), lab
-    stop_lab(lab)
+    with new_lab("--agent") as lab:
+        yield connect(lab.url), lab

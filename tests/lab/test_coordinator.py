@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import XenAPI
 
-from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+from tests.support.lab import PASSWORD, Lab, new_lab
 
 from .conftest import Client, connect
 
@@ -24,9 +24,8 @@ SHUT = 1000
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     """A pool of three hosts."""
-    lab = start_lab("--hosts", "3")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "3") as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import VIF, Client, connect
 
@@ -23,9 +23,8 @@ NULL = "OpaqueRef:NULL"
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     """A pool of three hosts with 8 GiB each."""
-    lab = start_lab("--hosts", "3", "--memory", "8")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "3", "--memory", "8") as lab:
+        yield lab
 
 
 @pytest.fixture

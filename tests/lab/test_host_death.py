@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import Client, connect
 
@@ -18,9 +18,8 @@ from .conftest import Client, connect
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     """A pool of three hosts."""
-    lab = start_lab("--hosts", "3")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "3") as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+from tests.support.lab import PASSWORD, Lab, new_lab
 
 from .conftest import Client, connect
 from .test_state import Command
@@ -24,9 +24,8 @@ from .test_state import Command
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Two pools of three hosts, over TLS."""
-    lab = start_lab("--hosts", "3", "--pools", "2", ca=tmp_path_factory.mktemp("tls") / "ca.pem")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "3", "--pools", "2", ca=tmp_path_factory.mktemp("tls") / "ca.pem") as lab:
+        yield lab
 
 
 def at(lab: Lab, address: str) -> str:

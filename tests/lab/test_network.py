@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import Client, connect
 
@@ -241,9 +241,8 @@ def test_purposes_exclude_each_other_in_the_whole_pool(client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[tuple[Client, Lab]]:
-    lab = start_lab("--hosts", "2")
-    yield connect(lab.url), lab
-    stop_lab(lab)
+    with new_lab("--hosts", "2") as lab:
+        yield connect(lab.url), lab
 
 
 def test_vlan_of_a_pool_is_on_every_host_or_none(pool: tuple[Client, Lab]) -> None:

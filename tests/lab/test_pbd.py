@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import Client, connect
 
@@ -20,9 +20,8 @@ GIB = 1024**3
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A pool of two hosts."""
-    lab = start_lab("--hosts", "2")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "2") as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import start_lab, stop_lab
+from tests.support.lab import new_lab
 
 from .conftest import VIF, Client, connect
 
@@ -23,9 +23,8 @@ DEAD = "OpaqueRef:00000000-0000-0000-0000-00000000dead"
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """A pool of three hosts with 8 GiB and 8 CPUs each."""
-    lab = start_lab("--hosts", "3", "--memory", "8")
-    yield connect(lab.url)
-    stop_lab(lab)
+    with new_lab("--hosts", "3", "--memory", "8") as lab:
+        yield connect(lab.url)
 
 
 @pytest.fixture

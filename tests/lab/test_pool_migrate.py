@@ -10,16 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import PV, Client, connect
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = start_lab("--hosts", "2", "--memory", "4")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "2", "--memory", "4") as lab:
+        yield lab
 
 
 @pytest.fixture

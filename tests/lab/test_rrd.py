@@ -20,16 +20,15 @@ import pytest
 
 from lab.rrd import updates
 from lab.rrd.archive import RESOLUTIONS, Archive, resolution
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import Client, connect
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Lab]:
-    started = start_lab("--agent", "--hosts", "2", "--memory", "8", "--cpus", "2")
-    yield started
-    stop_lab(started)
+    with new_lab("--agent", "--hosts", "2", "--memory", "8", "--cpus", "2") as started:
+        yield started
 
 
 @pytest.fixture

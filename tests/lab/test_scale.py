@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import Client, connect
 
@@ -19,9 +19,8 @@ COUNT = 1000
 
 @pytest.fixture(scope="module")
 def crowd() -> Iterator[Lab]:
-    lab = start_lab("--vms", str(COUNT))
-    yield lab
-    stop_lab(lab)
+    with new_lab("--vms", str(COUNT)) as lab:
+        yield lab
 
 
 @pytest.fixture(params=["http", "json"])

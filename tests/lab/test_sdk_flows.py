@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import XenAPI
 
-from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+from tests.support.lab import PASSWORD, Lab, new_lab
 
 MIB = 1024**2
 
@@ -27,9 +27,8 @@ MIB = 1024**2
 @pytest.fixture(scope="module", params=["http", "https"])
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     ca = tmp_path_factory.mktemp("tls") / "ca.pem" if request.param == "https" else None
-    lab = start_lab("--agent", "--hosts", "2", ca=ca)
-    yield lab
-    stop_lab(lab)
+    with new_lab("--agent", "--hosts", "2", ca=ca) as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Lab, start_lab, stop_lab
+from tests.support.lab import Lab, new_lab
 
 from .conftest import PV, Client, connect
 
@@ -22,9 +22,8 @@ CBT, ON_BOOT = "VDI_CBT_ENABLED", "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = start_lab("--hosts", "2", "--pools", "2")
-    yield lab
-    stop_lab(lab)
+    with new_lab("--hosts", "2", "--pools", "2") as lab:
+        yield lab
 
 
 @pytest.fixture

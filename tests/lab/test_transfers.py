@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import PASSWORD, Lab, start_lab, stop_lab
+from tests.support.lab import PASSWORD, Lab, new_lab
 
 from .conftest import Client, connect
 
@@ -40,9 +40,8 @@ class Answer:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    started = start_lab()
-    yield started
-    stop_lab(started)
+    with new_lab() as started:
+        yield started
 
 
 @pytest.fixture
@@ -53,9 +52,8 @@ def client(lab: Lab) -> Client:
 @pytest.fixture
 def other() -> Iterator[Client]:
     """Another lab, to which things can be carried."""
-    started = start_lab()
-    yield connect(started.url)
-    stop_lab(started)
+    with new_lab() as started:
+        yield connect(started.url)
 
 
 def send(
@@ -502,9 +500,8 @@ def test_metadata_alone_finds_the_disks_that_are_there(client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Lab]:
-    started = start_lab("--hosts", "2")
-    yield started
-    stop_lab(started)
+    with new_lab("--hosts", "2") as started:
+        yield started
 
 
 def local_repository(client: Client, host: str) -> str:

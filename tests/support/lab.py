@@ -13,6 +13,8 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,13 @@ def stop_lab(lab: Lab) -> None:
     """End the lab's process."""
     lab.process.terminate()
     lab.process.wait(timeout=20)
+
+
+@contextmanager
+def new_lab(*arguments: str, ca: Path | None = None) -> Iterator[Lab]:
+    """A fresh lab, see start_lab(), ended at the end."""
+    lab = start_lab(*arguments, ca=ca)
+    try:
+        yield lab
+    finally:
+        stop_lab(lab)
