@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -378,6 +382,24 @@ def test_one_writer_at_a_time_and_a_dead_ones_lock_is_taken_over(lab: Lab) -> No
     apply(lab, 1)
     assert names(lab) == ["web-001"]
     assert key not in lab.xapi.pool.get_other_config(pool)
+
+
+def test_the_lock_of_a_process_that_nobody_has_waited_for_is_a_dead_ones(lab: Lab) -> None:
+    """In a container without an init process, killed modules stay in the table of processes for good."""
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    assert stat[0] == "Z"
+    owner = {
+        "host": "here", "pid": process.pid, "started": stat[19], "since": 99999999999,
+        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "namespace": str(Path("/proc/self/ns/pid").readlink()),
+    }  # fmt: skip
+    (pool,) = lab.xapi.pool.get_all()
+    lab.xapi.pool.add_to_other_config(pool, "skinnybox:lock:VM pool web", json.dumps(owner))
+    apply(lab, 1, lock_timeout=0)
+    assert names(lab) == ["web-001"]
+    process.wait()
 
 
 def test_waiting_for_guests() -> None:

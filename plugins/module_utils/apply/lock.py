@@ -28,6 +28,10 @@ STALE = 2 * 3600
 LOOK_AGAIN = 5.0
 
 
+#: States of processes that only wait to be forgotten (proc(5), field 3).
+_ENDED = ("Z", "X")
+
+
 class Locked(XapiError):
     """Somebody else is changing the same thing."""
 
@@ -110,9 +114,13 @@ def _me() -> dict[str, Any]:
 
 
 def _start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc(5), field 22): pids are used again."""
+    """When a living process started, in clock ticks since boot (proc(5), field 22): pids are used again.
+
+    One that has ended and nobody has waited for is not living: in a container that may never happen.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in _ENDED else fields[19]
     except (OSError, IndexError):
         return ""
 
