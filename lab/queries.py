@@ -13,7 +13,7 @@ from typing import Any
 from lab import generated
 from lab.database import Database, Record
 from lab.errors import Failure
-from lab.values import Type, format_time
+from lab.values import Type, float_text, format_time
 
 TOKEN = re.compile(r'[ \t\n]*(?:(true|false|and|or|not|field|[()=])|"([^"]*)")')
 BLANK = re.compile(r"[ \t\n]*")
@@ -141,8 +141,7 @@ def stored(kind: Type, value: Any) -> str:
     if kind.kind == "datetime":
         return format_time(value)
     if kind.kind == "float":
-        text = f"{value:.12g}"
-        return text if re.search("[.en]", text) else f"{text}."
+        return float_text(value)
     if kind.kind == "set":
         return "(" + " ".join(_quoted(kind.item, item) for item in value) + ")"
     if kind.kind == "map":

@@ -26,6 +26,12 @@ class Time(str):
     """A datetime as it stands on the wire: `20260101T00:00:00Z`."""
 
 
+def float_text(value: float) -> str:
+    """A number as OCaml writes it in texts: what looks like an integer gets a point at its end."""
+    text = f"{value:.12g}"
+    return text if re.search("[^0-9-]", text) else f"{text}."
+
+
 def format_time(seconds: float) -> str:
     """Epoch seconds in XAPI's form of ISO 8601."""
     return time.strftime("%Y%m%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from itertools import groupby
 
 from lab import operations
@@ -22,14 +23,29 @@ LOG = logging.getLogger("lab")
 Action = Callable[[str], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Needed:
+    """The states in one of which a VM must be for an operation to make sense, and what is said when none is."""
+
+    states: tuple[str, ...]
+    otherwise: str
+
+
+_NOT_HALTED = Needed(("Running", "Paused", "Suspended"), "All VMs in this appliance are halted.")
+NEEDED = {
+    "start": Needed(("Halted",), "There are no halted VMs in this appliance."),
+    "clean_shutdown": Needed(("Running",), "There are no running VMs in this appliance."),
+    "hard_shutdown": _NOT_HALTED,
+    "shutdown": _NOT_HALTED,
+}
+
+
 def allowed_operations(world: World, appliance: str) -> list[str]:
     record = world.database.get("VM_appliance", appliance)
     if record["current_operations"]:
         return []
     states = [world.database.get("VM", vm)["power_state"] for vm in record["VMs"]]
-    start = ["start"] if "Halted" in states else []
-    stop = ["clean_shutdown", "hard_shutdown", "shutdown"] if set(states) - {"Halted"} else []
-    return start + stop
+    return [name for name in NEEDED if any(state in NEEDED[name].states for state in states)]
 
 
 def _refusal(call: Call, appliance: str, name: str) -> Failure | None:
@@ -40,11 +56,8 @@ def _refusal(call: Call, appliance: str, name: str) -> Failure | None:
     states = {call.db.get("VM", vm)["power_state"] for vm in call.db.get("VM_appliance", appliance)["VMs"]}
     if not states:
         return Failure("OPERATION_NOT_ALLOWED", "Appliance has no VMs.")
-    if name == "start" and "Halted" not in states:
-        return Failure("OPERATION_NOT_ALLOWED", "There are no halted VMs in this appliance.")
-    if name != "start" and states == {"Halted"}:
-        return Failure("OPERATION_NOT_ALLOWED", "All VMs in this appliance are halted.")
-    return None
+    needed = NEEDED[name]
+    return None if states & set(needed.states) else Failure("OPERATION_NOT_ALLOWED", needed.otherwise)
 
 
 async def _perform(

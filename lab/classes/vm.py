@@ -19,6 +19,11 @@ from lab.registry import implements
 from lab.values import NULL, Members
 from lab.world import Call, now
 
+#: Fields that VM.create accepts and leaves at their defaults.
+NOT_TAKEN: dict[str, Any] = {
+    "blocked_operations": {}, "protection_policy": NULL, "is_snapshot_from_vmpp": False, "snapshot_schedule": NULL,
+    "is_vmss_snapshot": False,
+}  # fmt: skip
 #: Virtual hardware that has the vendor's device.
 VENDOR_DEVICE_VERSION = 2
 
@@ -41,7 +46,7 @@ def create(call: Call, record: Members) -> str:
     fields = {
         **record,
         "power_state": "Suspended" if suspended else "Halted",
-        "blocked_operations": {},
+        **NOT_TAKEN,
         "domid": -1,
         "domain_type": domain_type(record),
         "has_vendor_device": vendor_device,
@@ -73,6 +78,8 @@ def new_metrics(call: Call) -> str:
 async def destroy(call: Call, vm: str) -> None:
     """Removes the VM, its VBDs, VIFs and blobs; disks stay, also the one with a suspended VM's memory."""
     async with lifecycle.hold(call, vm, "destroy"):
+        if call.db.get("VM", vm)["other_config"].get(lifecycle.DEFAULT_TEMPLATE) == "true":
+            raise Failure("VM_CANNOT_DELETE_DEFAULT_TEMPLATE")
         remove(call, vm)
 
 
@@ -107,12 +114,15 @@ async def set_is_a_template(call: Call, vm: str, value: bool) -> None:
 
 
 def make_instance(call: Call, vm: str) -> None:
-    """Have the template be an ordinary VM, installed now."""
+    """Have the template be an ordinary VM, installed now.
+
+    As in XAPI, allowed operations stay as they are until somebody computes them, and default templates keep their
+    marks.
+    """
     record = call.db.get("VM", vm)
     if call.db.exists("VM_metrics", record["metrics"]):
         call.db.set("VM_metrics", record["metrics"], install_time=now())
-    call.db.set("VM", vm, is_a_template=False, is_default_template=False)
-    lifecycle.refresh(call.world, vm)
+    call.db.set("VM", vm, is_a_template=False)
 
 
 def _make_template(call: Call, vm: str) -> None:
@@ -130,16 +140,10 @@ def _make_template(call: Call, vm: str) -> None:
 
 @implements("VM.set_is_default_template")
 async def set_is_default_template(call: Call, vm: str, value: bool) -> None:
-    """A VM that is no template yet becomes one; a template is not asked whether it may."""
-    record = call.db.get("VM", vm)
-    if value and not record["is_a_template"]:
+    """A VM that is no template yet becomes one. Old clients find the same in other_config, also when it is not so."""
+    if value and not call.db.get("VM", vm)["is_a_template"]:
         await set_is_a_template(call, vm, True)
-    elif value:
-        _make_template(call, vm)
-    if value:
-        call.db.put("VM", vm, "other_config", "default_template", "true")
-    else:
-        call.db.drop("VM", vm, "other_config", "default_template")
+    call.db.put("VM", vm, "other_config", lifecycle.DEFAULT_TEMPLATE, "true" if value else "false")
     call.db.set("VM", vm, is_default_template=value)
     call.world.refresh("VM", vm)
 

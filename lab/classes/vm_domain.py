@@ -67,12 +67,15 @@ async def reserved(call: Call, vm: str, host: str) -> AsyncIterator[None]:
         vm_memory.update_host(call.world, host)
 
 
-async def boot(call: Call, vm: str, host: str, paused: bool) -> None:
+async def boot(call: Call, vm: str, host: str, paused: bool, force: bool = False) -> None:
     """Start a halted VM on a host; the caller holds the VM and its devices."""
-    failure = vm_settings.start_refusal(call.db.get("VM", vm))
+    vm_settings.complete(call, vm)
+    record = call.db.get("VM", vm)
+    if not force and lifecycle.is_true(record["platform"].get("nested-virt")):
+        vm_memory.require_pinned(record, "nested virt")
+    failure = vm_settings.start_refusal(record)
     if failure:
         raise failure
-    vm_settings.complete(call, vm)
     async with reserved(call, vm, host), worker(call, vm, host):
         if paused:
             forget_guest(call, vm)

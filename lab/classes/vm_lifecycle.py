@@ -59,6 +59,8 @@ FEATURES = {
     "changing_VCPUs_live": ("feature-vcpu-hotplug",), "suspend": ("feature-suspend",),
     "checkpoint": ("feature-suspend",), "pool_migrate": ("feature-suspend",), "migrate_send": ("feature-suspend",),
 }  # fmt: skip
+#: Key of other_config by which old clients know the templates that came with the product.
+DEFAULT_TEMPLATE = "default_template"
 #: Operations that move the guest's memory, which some guests do not bear.
 MOVING = {"suspend", "checkpoint", "pool_migrate", "migrate_send"}
 #: Operations that XAPI lets run side by side.
@@ -137,7 +139,7 @@ def _kind_refusal(record: Record, name: str) -> Failure | None:
 
 
 def is_default_template(record: Record) -> bool:
-    return bool(record["is_default_template"]) or is_true(record["other_config"].get("default_template"))
+    return bool(record["is_default_template"]) or is_true(record["other_config"].get(DEFAULT_TEMPLATE))
 
 
 def is_true(value: str | None) -> bool:

@@ -14,6 +14,7 @@ from lab.classes import vm_lifecycle as lifecycle
 from lab.database import Record
 from lab.errors import Failure
 from lab.registry import implements
+from lab.values import float_text
 from lab.world import Call, World
 
 MIB = 1024**2
@@ -52,12 +53,34 @@ def _set_limits(call: Call, vm: str, **changes: int) -> None:
     record = call.db.get("VM", vm)
     names = ("static_min", "dynamic_min", "dynamic_max", "static_max")
     values = [changes.get(name, record[f"memory_{name}"]) for name in names]
-    if values != sorted(values):
-        raise Failure("MEMORY_CONSTRAINT_VIOLATION_ORDER")
+    _require_valid(call, record, dict(zip(names, values, strict=True)))
     call.db.set("VM", vm, **{f"memory_{name}": value for name, value in zip(names, values, strict=True)})
     if {"dynamic_min", "dynamic_max"} & set(changes):
         call.db.set("VM", vm, memory_target=call.db.get("VM", vm)["memory_dynamic_min"])
     update_overhead(call, vm)
+
+
+def _require_valid(call: Call, record: Record, limits: dict[str, int]) -> None:
+    """Raises why the VM cannot have these limits, which come in ascending order."""
+    metrics = call.db.find("VM_metrics", record["metrics"])
+    nested = metrics["nested_virt"] if metrics else lifecycle.is_true(record["platform"].get("nested-virt"))
+    if record["is_control_domain"] or nested:
+        _require_pinned(limits, "control domain" if record["is_control_domain"] else "nested virt")
+    values = list(limits.values())
+    if values != sorted(values):
+        raise Failure("MEMORY_CONSTRAINT_VIOLATION_ORDER")
+
+
+def _require_pinned(limits: dict[str, int], reason: str) -> None:
+    above_static_min = limits["dynamic_min"] >= limits["static_min"]
+    if not above_static_min or not limits["dynamic_min"] == limits["dynamic_max"] == limits["static_max"]:
+        raise Failure("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
+
+
+def require_pinned(record: Record, reason: str) -> None:
+    """Raises MEMORY_CONSTRAINT_VIOLATION_MAXPIN when the VM's memory could be squeezed."""
+    names = ("static_min", "dynamic_min", "dynamic_max", "static_max")
+    _require_pinned({name: record[f"memory_{name}"] for name in names}, reason)
 
 
 def update_overhead(call: Call, vm: str) -> None:
@@ -139,7 +162,7 @@ def maximise_memory(call: Call, vm: str, total: int, approximate: bool) -> int:
 
 def _require_multiplier(value: float) -> None:
     if value < 1.0:
-        raise Failure("INVALID_VALUE", "multiplier", f"{value:g}")
+        raise Failure("INVALID_VALUE", "multiplier", float_text(value))
 
 
 @implements("VM.set_HVM_shadow_multiplier")

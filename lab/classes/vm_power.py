@@ -11,6 +11,7 @@ import asyncio
 from lab import inner, placement
 from lab.classes import vm_domain as domains
 from lab.classes import vm_lifecycle as lifecycle
+from lab.classes import vm_settings
 from lab.classes.message import notify_vm
 from lab.errors import Failure
 from lab.registry import implements
@@ -24,8 +25,9 @@ SHUTDOWN_TIMEOUT = 1200.0
 @implements("VM.start")
 async def start(call: Call, vm: str, start_paused: bool, force: bool) -> None:
     async with lifecycle.hold(call, vm, "start"), domains.attached(call, vm):
+        vm_settings.fill_bios_strings(call, vm)
         host = placement.choose(call.world, vm)
-        await _start(call, vm, host, start_paused)
+        await _start(call, vm, host, start_paused, force)
     _tell_started(call, vm, host)
 
 
@@ -33,10 +35,11 @@ async def start(call: Call, vm: str, start_paused: bool, force: bool) -> None:
 async def start_on(call: Call, vm: str, host: str, start_paused: bool, force: bool) -> None:
     require_no_evacuation(call, vm, host)
     async with lifecycle.hold(call, vm, "start_on"), domains.attached(call, vm):
+        vm_settings.fill_bios_strings(call, vm)
         failure = placement.refusal(call.world, vm, host)
         if failure:
             raise failure
-        await _start(call, vm, host, start_paused)
+        await _start(call, vm, host, start_paused, force)
     _tell_started(call, vm, host)
 
 
@@ -47,11 +50,11 @@ def require_no_evacuation(call: Call, vm: str, host: str) -> None:
         raise Failure("HOST_EVACUATE_IN_PROGRESS", host)
 
 
-async def _start(call: Call, vm: str, host: str, paused: bool) -> None:
+async def _start(call: Call, vm: str, host: str, paused: bool, force: bool) -> None:
     record = call.db.get("VM", vm)
     if record["ha_restart_priority"] == "restart":
         call.db.set("VM", vm, ha_always_run=True)
-    await domains.boot(call, vm, host, paused)
+    await domains.boot(call, vm, host, paused, force)
     await asyncio.sleep(record["start_delay"])
 
 

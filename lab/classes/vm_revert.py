@@ -52,6 +52,7 @@ async def revert(call: Call, snapshot: str) -> None:
         if call.db.get("VM", vm)["power_state"] != "Halted":
             await inner.call(call, "VM.hard_shutdown", vm)
         call.db.set("VM", vm, **_saved(record), ha_always_run=False)
+        _agree_on_domain_type(call, vm)
         try:
             await _revert_devices(call, record, vm)
         except Failure as failure:
@@ -71,11 +72,17 @@ def _saved(snapshot: Record) -> dict[str, Any]:
     return {name: value for name, value in saved.items() if name in snapshot.fields and name not in KEPT}
 
 
+def _agree_on_domain_type(call: Call, vm: str) -> None:
+    """Have the domain type be what the boot policy says, whatever the snapshot says."""
+    call.db.set("VM", vm, domain_type="hvm" if call.db.get("VM", vm)["HVM_boot_policy"] else "pv")
+
+
 def _make_anew(call: Call, snapshot: Record) -> str:
     if not snapshot["is_a_snapshot"] or not snapshot["snapshot_metadata"]:
         raise Failure("VM_REVERT_FAILED", snapshot.ref, snapshot["snapshot_of"])
     saved = json.loads(snapshot["snapshot_metadata"])
-    fields = {**_saved(snapshot), "uuid": saved["uuid"], "tags": saved["tags"], "power_state": "Halted", "domid": -1}
+    kept = {name: snapshot[name] for name in ("tags", "affinity")}
+    fields = {**_saved(snapshot), **kept, "uuid": saved["uuid"], "power_state": "Halted", "domid": -1}
     vm = call.db.create("VM", {**fields, "metrics": new_metrics(call)})
     for other in call.db.where("VM", snapshot_of=snapshot["snapshot_of"]):
         call.db.set("VM", other.ref, snapshot_of=vm)

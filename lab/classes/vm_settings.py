@@ -30,17 +30,22 @@ INTEGER = re.compile(r"-?(\d[\d_]*|0[xX][0-9a-fA-F][0-9a-fA-F_]*)")
 
 def start_refusal(record: Record) -> Failure | None:
     """What of the VM's settings keeps it from starting, on whatever host."""
-    platform = record["platform"]
+    platform, firmware = record["platform"], _firmware(record)
     if platform.get("nested-virt", "false").lower() not in BOOLEANS:
         return Failure("INVALID_VALUE", "platform:nested-virt", platform["nested-virt"])
     if record["domain_type"] != "hvm":
         if not record["PV_bootloader"] and record["PV_kernel"]:
             return Failure("INVALID_VALUE", "kernel", record["PV_kernel"], "File does not exist")
         return None
-    firmware = record["HVM_boot_params"].get("firmware", "bios")
-    if firmware not in ("bios", "uefi"):
-        return Failure("INVALID_VALUE", "HVM-boot-params['firmware']", firmware)
     return _cores_refusal(record, platform.get("cores-per-socket")) or _model_refusal(platform, firmware)
+
+
+def _firmware(record: Record) -> str:
+    """The firmware that the VM asks for. Raises INVALID_VALUE when there is no such one."""
+    firmware = str(record["HVM_boot_params"].get("firmware", "bios"))
+    if firmware not in ("bios", "uefi"):
+        raise Failure("INVALID_VALUE", "HVM-boot-params['firmware']", firmware)
+    return firmware
 
 
 def _cores_refusal(record: Record, cores: str | None) -> Failure | None:
@@ -64,14 +69,19 @@ def _model_refusal(platform: dict[str, str], firmware: str) -> Failure | None:
 
 
 def complete(call: Call, vm: str) -> None:
-    """What a start adds to an HVM guest's settings: the device model and the firmware's strings."""
+    """What a start adds to an HVM guest's platform, also when it fails then: the device model.
+
+    Raises INVALID_VALUE when there is no such firmware.
+    """
     record = call.db.get("VM", vm)
-    if record["domain_type"] != "hvm":
-        return
-    uefi = record["HVM_boot_params"].get("firmware") == "uefi"
-    model = "qemu-upstream-uefi" if uefi else "qemu-upstream-compat"
-    call.db.set("VM", vm, platform={"device-model": model, **record["platform"]})
-    call.db.set("VM", vm, bios_strings=record["bios_strings"] or BIOS_STRINGS)
+    model = f"qemu-upstream-{'uefi' if _firmware(record) == 'uefi' else 'compat'}"
+    if record["domain_type"] == "hvm":
+        call.db.set("VM", vm, platform={"device-model": model, **record["platform"]})
+
+
+def fill_bios_strings(call: Call, vm: str) -> None:
+    """Have the VM show the strings of no vendor in particular, unless it has some."""
+    call.db.set("VM", vm, bios_strings=call.db.get("VM", vm)["bios_strings"] or BIOS_STRINGS)
 
 
 #: BIOS strings that a client may choose, and how long they may be.

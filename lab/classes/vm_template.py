@@ -16,6 +16,9 @@ from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call
 
+#: Types of disks that a template can ask for; others are taken for the first.
+DISK_TYPES = ("system", "user", "ephemeral", "suspend", "crashdump")
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -34,28 +37,22 @@ async def provision(call: Call, vm: str) -> None:
     """Makes the disks of other_config:disks; an `sr` that is no uuid of a repository is refused.
 
     The VM is no template any more, even when making a disk fails; it is one still when the text cannot be read.
+    Disks that were made before one could not be stay. What asks for nothing stays in other_config.
     """
     async with lifecycle.hold(call, vm, "provision"):
         config = call.db.get("VM", vm)["other_config"]
-        wanted = _read(config.get("disks", ""))
+        wanted = _read(config["disks"]) if "disks" in config else []
         machines.make_instance(call, vm)
-        made: list[str] = []
-        try:
-            for disk in wanted:
-                made.append(await _make_disk(call, vm, disk))
-        except Failure:
-            for vdi in made:
-                await inner.try_call(call, "VDI.destroy", vdi)
-            raise
-        rest = {key: value for key, value in config.items() if key not in ("disks", "postinstall")}
-        call.db.set("VM", vm, other_config=rest)
+        for disk in wanted:
+            await _make_disk(call, vm, disk)
+        if wanted or "postinstall" in config:
+            rest = {key: value for key, value in config.items() if key not in ("disks", "postinstall")}
+            call.db.set("VM", vm, other_config=rest)
     lifecycle.refresh(call.world, vm)
 
 
 def _read(text: str) -> list[Wanted]:
     """The disks of a `provision` document. Raises INTERNAL_ERROR when it is none."""
-    if not text:
-        return []
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -70,18 +67,19 @@ def _read(text: str) -> list[Wanted]:
 
 def _disk(element: ElementTree.Element) -> Wanted:
     members = element.attrib
-    if element.tag != "disk":
+    if element.tag != "disk" or len(element):
         raise ValueError(element.tag)
+    kind = members.get("type", "system")
     return Wanted(
         members["device"], int(members["size"]), members["sr"], members["bootable"] == "true",
-        members.get("type", "system"),
+        kind if kind in DISK_TYPES else "system",
     )  # fmt: skip
 
 
-async def _make_disk(call: Call, vm: str, disk: Wanted) -> str:
-    """The disk, attached to the VM that is to own it."""
+async def _make_disk(call: Call, vm: str, disk: Wanted) -> None:
+    """Make the disk, attach it to the VM that is to own it, and name it after its position there."""
     fields = {
-        "name_label": disk.device, "name_description": "Created by template provisioner",
+        "name_label": "", "name_description": "Created by template provisioner",
         "SR": _repository(call, disk.repository), "virtual_size": disk.size, "type": disk.type, "sharable": False,
         "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [],
     }  # fmt: skip
@@ -91,12 +89,8 @@ async def _make_disk(call: Call, vm: str, disk: Wanted) -> str:
         "bootable": disk.bootable, "unpluggable": disk.type != "system", "currently_attached": False,
         "other_config": {"owner": ""}, "qos_algorithm_type": "", "qos_algorithm_params": {},
     }  # fmt: skip
-    try:
-        await inner.call(call, "VBD.create", link)
-    except Failure:
-        await inner.try_call(call, "VDI.destroy", vdi)
-        raise
-    return vdi
+    vbd = str(await inner.call(call, "VBD.create", link))
+    await inner.call(call, "VDI.set_name_label", vdi, call.db.get("VBD", vbd)["userdevice"])
 
 
 def _repository(call: Call, uuid: str) -> str:

@@ -13,7 +13,7 @@ from lab.classes import sr as repositories
 from lab.classes import vm_memory
 from lab.database import Record
 from lab.errors import Failure
-from lab.values import NULL
+from lab.values import NULL, float_text
 from lab.world import World
 
 LEAK = "option would leak a domain; VMs and not domains are managed by this API"
@@ -62,8 +62,7 @@ def _settings_refusals(record: Record) -> Iterator[Failure]:
         yield Failure("MEMORY_CONSTRAINT_VIOLATION")
     multiplier = record["HVM_shadow_multiplier"]
     if multiplier < 1.0:
-        text = f"{multiplier:.12g}"
-        yield Failure("INVALID_VALUE", "HVM_shadow_multiplier", text if "." in text else f"{text}.")
+        yield Failure("INVALID_VALUE", "HVM_shadow_multiplier", float_text(multiplier))
     action = record["actions_after_crash"]
     if action == "rename_restart":
         yield Failure("VALUE_NOT_SUPPORTED", "VM.actions_after_crash", action, LEAK)

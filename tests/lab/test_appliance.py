@@ -68,6 +68,14 @@ def test_suspended_members_are_shut_down(client: Client) -> None:
     assert error == ["OPERATION_NOT_ALLOWED", "All VMs in this appliance are halted."]
 
 
+def test_a_clean_shutdown_needs_a_running_member(client: Client) -> None:
+    made = appliance(client, client.vm())
+    client.xapi.VM_appliance.start(made, True)
+    assert client.xapi.VM_appliance.get_allowed_operations(made) == ["hard_shutdown", "shutdown"]
+    error = client.error(client.xapi.VM_appliance.clean_shutdown, made)
+    assert error == ["OPERATION_NOT_ALLOWED", "There are no running VMs in this appliance."]
+
+
 def test_destroying_the_last_vm_leaves_an_empty_appliance(client: Client) -> None:
     vm = client.vm()
     made = appliance(client, vm)
