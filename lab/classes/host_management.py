@@ -68,6 +68,7 @@ def management_disable(call: Call) -> None:
 @implements("pool.management_reconfigure")
 def pool_management_reconfigure(call: Call, network: str) -> None:
     """Manage all hosts through a network. Raises PIF_NOT_PRESENT for a host that has no link into it."""
+    call.db.get("network", network)
     links = []
     for host in membership.hosts_of(call.world):
         found = [pif for pif in call.db.where("PIF", host=host) if pif["network"] == network]

@@ -24,12 +24,12 @@ def reconfigure_ip(call: Call, pif: str, mode: str, ip: str, netmask: str, gatew
     for name, value in given.items():
         if value:
             rules.require_address("ipv4", name, value)
-    _require_name_servers("ipv4", dns)
     _require_reachable(record, mode, "IPv4")
     if mode == "DHCP" and record["currently_attached"]:
         # the lease is the address there was
         given = {name: value or record[name] for name, value in given.items()}
-    call.db.set("PIF", pif, ip_configuration_mode=mode, DNS=dns, **given)
+    servers = _of_family("ipv4", dns) + _of_family("ipv6", record["DNS"])
+    call.db.set("PIF", pif, ip_configuration_mode=mode, DNS=",".join(servers), **given)
 
 
 @implements("PIF.reconfigure_ipv6")
@@ -40,14 +40,15 @@ def reconfigure_ipv6(call: Call, pif: str, mode: str, ip: str, gateway: str, dns
         rules.require_address("ipv6", "gateway", gateway)
     if ip:
         rules.require_prefixed("ipv6", "IPv6", ip)
-    _require_name_servers("ipv6", dns)
     _require_reachable(record, mode, "IPv6")
-    call.db.set("PIF", pif, ipv6_configuration_mode=mode, IPv6=[ip], ipv6_gateway=gateway, DNS=dns or record["DNS"])
+    servers = _of_family("ipv6", dns) + _of_family("ipv4", record["DNS"])
+    fields = {"ipv6_configuration_mode": mode, "IPv6": [ip], "ipv6_gateway": gateway}
+    call.db.set("PIF", pif, DNS=",".join(servers), **fields)
 
 
-def _require_name_servers(family: str, text: str) -> None:
-    for address in text.split(",") if text else []:
-        rules.require_address(family, "DNS", address)
+def _of_family(family: str, servers: str) -> list[str]:
+    """Which of the name servers have addresses of the family: others are not refused, but left out, as XAPI does."""
+    return [server for server in servers.split(",") if rules.is_address(family, server)]
 
 
 def _require_reachable(pif: Record, mode: str, family: str) -> None:

@@ -132,7 +132,7 @@ def require_mac(text: str) -> None:
 
 def require_address(family: str, field: str, text: str) -> None:
     """Raises INVALID_IP_ADDRESS_SPECIFIED with the name of the field."""
-    if not _is_address(family, text):
+    if not is_address(family, text):
         raise Failure("INVALID_IP_ADDRESS_SPECIFIED", field)
 
 
@@ -140,11 +140,11 @@ def require_prefixed(family: str, field: str, text: str) -> None:
     """An address with the length of its prefix. Raises INVALID_CIDR_ADDRESS_SPECIFIED."""
     address, _slash, length = text.partition("/")
     longest = FAMILIES[family][1]
-    if not _is_address(family, address) or not length.isdigit() or not 0 <= int(length) <= longest:
+    if not is_address(family, address) or not length.isdigit() or not 0 <= int(length) <= longest:
         raise Failure("INVALID_CIDR_ADDRESS_SPECIFIED", field)
 
 
-def _is_address(family: str, text: str) -> bool:
+def is_address(family: str, text: str) -> bool:
     """Whether the C library takes the text for an address; it knows short forms, too."""
     try:
         found = socket.getaddrinfo(text or "-", None, flags=socket.AI_NUMERICHOST)

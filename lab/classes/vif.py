@@ -89,8 +89,8 @@ def free_devices(world: World, vm: str) -> list[str]:
 
 @implements("VIF.create")
 def create(call: Call, record: dict[str, Any]) -> str:
-    call.db.get("network", record["network"])
     vm = call.db.get("VM", record["VM"])
+    call.db.get("network", record["network"])
     device = record["device"]
     number = device_number(device)
     if number is None:

@@ -52,6 +52,7 @@ def _create(call: Call, base: Record, tag: int, network: str) -> str:
     fields = {
         "device": base["device"], "network": network, "host": base["host"], "MAC": VLAN_MAC, "MTU": base["MTU"],
         "VLAN": tag, "metrics": base["metrics"], "currently_attached": False, "IPv6": [""],
+        "primary_address_type": base["primary_address_type"],
     }  # fmt: skip
     untagged = call.db.create("PIF", fields)
     vlan = call.db.create("VLAN", {"tagged_PIF": base.ref, "untagged_PIF": untagged, "tag": tag})

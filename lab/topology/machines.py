@@ -16,6 +16,7 @@ from lab.world import World, now
 GIB = 1024**3
 MIB = 1024**2
 CONTROL_DOMAIN_MEMORY = 2 * GIB
+CONTROL_DOMAIN_CONSOLES = ("rfb", "vt100")
 TEMPLATES = (
     "Other install media",
     "Debian Bookworm 12",
@@ -25,6 +26,7 @@ TEMPLATES = (
 
 
 def control_domain(world: World, host: str) -> None:
+    """The VM that manages the host's devices, and its two consoles."""
     name = world.database.get("host", host)["name_label"]
     vm = world.database.create(
         "VM",
@@ -32,9 +34,15 @@ def control_domain(world: World, host: str) -> None:
             **machine(f"Control domain on host: {name}", CONTROL_DOMAIN_MEMORY), "is_control_domain": True,
             "power_state": "Running", "resident_on": host, "domid": 0, "HVM_boot_policy": "", "domain_type": "pv",
             "metrics": world.database.create("VM_metrics", {"current_domain_type": "pv", "last_updated": now()}),
-            "HVM_boot_params": {}, "domarch": "x86_64",
+            "HVM_boot_params": {}, "domarch": "x64", "affinity": host, "platform": {}, "other_config": {},
+            "name_description": "The domain which manages physical devices and manages other domains",
+            "actions_after_shutdown": "destroy", "actions_after_reboot": "destroy", "actions_after_crash": "destroy",
         },
     )  # fmt: skip
+    address = world.database.get("host", host)["address"]
+    for protocol in CONTROL_DOMAIN_CONSOLES:
+        fields = {"protocol": protocol, "location": f"https://{address}/console?ref={vm}", "VM": vm}
+        world.database.create("console", fields)
     world.database.set("host", host, control_domain=vm)
     world.refresh("VM", vm)
 

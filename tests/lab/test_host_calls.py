@@ -173,3 +173,12 @@ def test_the_management_interface_stays_where_it_is(client: Client) -> None:
     client.xapi.host.management_reconfigure(pif)
     client.xapi.pool.management_reconfigure(client.network)
     assert client.xapi.host.get_management_interface(client.host) == pif
+
+
+def test_a_control_domain_has_a_screen_and_a_terminal(client: Client) -> None:
+    domain = client.xapi.host.get_control_domain(client.host)
+    consoles = [client.xapi.console.get_record(ref) for ref in client.xapi.VM.get_consoles(domain)]
+    assert sorted(console["protocol"] for console in consoles) == ["rfb", "vt100"]
+    address = client.xapi.host.get_address(client.host)
+    assert {console["location"] for console in consoles} == {f"https://{address}/console?ref={domain}"}
+    assert client.xapi.VM.get_affinity(domain) == client.host

@@ -130,10 +130,6 @@ def test_vlans_by_device(client: Client) -> None:
             ["INVALID_IP_ADDRESS_SPECIFIED", "gateway"],
         ),
         (
-            lambda c, pif: c.xapi.PIF.reconfigure_ip(pif, "DHCP", "", "", "", "10.0.0.1,nope"),
-            ["INVALID_IP_ADDRESS_SPECIFIED", "DNS"],
-        ),
-        (
             lambda c, pif: c.xapi.PIF.reconfigure_ipv6(pif, "Static", "fe80::1", "", ""),
             ["INVALID_CIDR_ADDRESS_SPECIFIED", "IPv6"],
         ),
@@ -150,11 +146,25 @@ def test_vlans_by_device(client: Client) -> None:
             ],
         ),
         (lambda c, pif: c.xapi.PIF.scan(UNKNOWN), ["HOST_OFFLINE", UNKNOWN]),
+        (lambda c, pif: c.xapi.pool.management_reconfigure(UNKNOWN), ["HANDLE_INVALID", "network", UNKNOWN]),
     ],
 )  # fmt: skip
 def test_pif_refuses(client: Client, what: Call, expected: list[str]) -> None:
     pif = management(client)
     assert client.error(what, client, pif) == [pif if item == "pif" else item for item in expected]
+
+
+def test_name_servers_are_kept_by_family_and_never_refused(client: Client, vlan: tuple[str, str, str]) -> None:
+    pif = client.xapi.VLAN.get_untagged_PIF(vlan[0])
+    four, six = client.xapi.PIF.reconfigure_ip, client.xapi.PIF.reconfigure_ipv6
+    steps = [
+        (lambda: four(pif, "None", "", "", "", "10.0.0.1,nope,::1,10.0.0.2"), "10.0.0.1,10.0.0.2"),
+        (lambda: six(pif, "None", "", "", "fe80::1,10.0.0.9"), "fe80::1,10.0.0.1,10.0.0.2"),
+        (lambda: four(pif, "None", "", "", "", ""), "fe80::1"),
+    ]
+    for call, servers in steps:
+        call()
+        assert client.xapi.PIF.get_DNS(pif) == servers
 
 
 def test_pif_of_a_vlan_comes_and_goes(client: Client, vlan: tuple[str, str, str]) -> None:

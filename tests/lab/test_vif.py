@@ -12,6 +12,7 @@ from tests.support.lab import Lab
 
 from .conftest import Client
 
+UNKNOWN = "OpaqueRef:00000000-0000-0000-0000-00000000dead"
 PV = {"HVM_boot_policy": "", "HVM_boot_params": {}, "PV_bootloader": "pygrub"}
 
 
@@ -28,12 +29,14 @@ def internal_network(client: Client) -> str:
         ({"MAC": "02-00-00-00-00-02"}, ["MAC_INVALID", "02-00-00-00-00-02"]),
         ({"device": "1", "MAC": "bogus"}, ["MAC_INVALID", "bogus"]),
         ({"device": "1"}, ["DEVICE_ALREADY_EXISTS", "1"]),
+        ({"vm": UNKNOWN, "network": UNKNOWN, "device": "x"}, ["HANDLE_INVALID", "VM", UNKNOWN]),
+        ({"network": UNKNOWN, "device": "x"}, ["HANDLE_INVALID", "network", UNKNOWN]),
     ],
 )
 def test_what_create_refuses(client: Client, changes: dict[str, str], error: list[str]) -> None:
     vm = client.vm()
     client.nic(vm, device="1")
-    assert client.error(lambda: client.nic(vm, **changes)) == error
+    assert client.error(lambda: client.nic(**{"vm": vm, **changes})) == error
 
 
 def test_generated_macs_follow_the_seed_and_the_device(client: Client) -> None:
