@@ -78,13 +78,6 @@ async def resize(call: Call, vdi: str, size: int) -> None:
         await space.update(call.world, record["SR"], vdi)
 
 
-@implements("VDI.resize_online")
-async def resize_online(call: Call, vdi: str, size: int) -> None:
-    """No driver of the lab's can."""
-    async with images.hold(call, vdi, "resize_online"):
-        raise Failure("SR_OPERATION_NOT_SUPPORTED", call.db.get("VDI", vdi)["SR"])
-
-
 @implements("VDI.update")
 async def update(call: Call, vdi: str) -> None:
     async with images.hold(call, vdi, "update"):

@@ -168,7 +168,7 @@ def test_free_memory_is_what_the_vms_leave(client: Client, hosts: list[str]) -> 
         used = sum(int(vm["memory_overhead"]) + int(vm["memory_dynamic_min"]) for vm in resident)
         left = 8 * GIB - int(record["memory_overhead"]) - used
         assert int(client.xapi.host.compute_free_memory(host)) == left
-        assert int(client.xapi.host_metrics.get_memory_free(record["metrics"])) == left
+        assert int(client.xapi.host_metrics.get_record(record["metrics"])["memory_free"]) == left
 
 
 def test_where_there_is_not_enough_memory_anywhere_no_host_is_available(client: Client, hosts: list[str]) -> None:
