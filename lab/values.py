@@ -104,13 +104,18 @@ def _integer(value: Any) -> int:
         return value
     if not isinstance(value, str) or isinstance(value, Time):
         raise ocaml_failure(f"Expected int64, got '{show(value)}'")
-    if not re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|0[uU][0-9_]+|[0-9][0-9_]*)", value):
-        raise ocaml_failure("Int64.of_string")
-    digits = value.replace("_", "").replace("u", "").replace("U", "")
-    number = int(digits, 0) if re.search("[xXoObB]", digits) else int(digits)
-    if not -(2**63) <= number < 2**63:
+    number = parse_integer(value)
+    if number is None or not -(2**63) <= number < 2**63:
         raise ocaml_failure("Int64.of_string")
     return number
+
+
+def parse_integer(text: str) -> int | None:
+    """The number that XAPI reads in a text, as its language writes them; None when it is none."""
+    if not re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|0[uU][0-9_]+|[0-9][0-9_]*)", text):
+        return None
+    digits = text.replace("_", "").replace("u", "").replace("U", "")
+    return int(digits, 0) if re.search("[xXoObB]", digits) else int(digits)
 
 
 def _float(value: Any) -> float:

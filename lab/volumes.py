@@ -15,7 +15,7 @@ from typing import Any
 from lab import collector, space, tracking
 from lab.database import Record
 from lab.storage import BLOCK_SIZE
-from lab.storage.kinds import LvmKind
+from lab.storage.kinds import Kind, LvmKind
 from lab.values import NULL
 from lab.world import Call, World, now
 
@@ -46,7 +46,10 @@ async def make(call: Call, fields: dict[str, Any]) -> str:
     if isinstance(space.kind(call.world, sr), LvmKind):
         sm_config["vdi_type"] = "vhd"
     # XAPI has no null reference here, but an empty one, until the disk is looked at again
-    vdi = register(call, {**fields, "uuid": uuid, "sm_config": sm_config, "metadata_of_pool": ""})
+    fields = {**fields, "uuid": uuid, "sm_config": sm_config, "metadata_of_pool": ""}
+    if type(space.kind(call.world, sr)) is Kind:
+        fields["location"] = f"{uuid}.img"
+    vdi = register(call, fields)
     await space.update(call.world, sr, vdi)
     return vdi
 

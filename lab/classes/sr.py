@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 from lab import membership, operations, space
 from lab.database import Record
-from lab.errors import Failure
+from lab.errors import Failure, internal
 from lab.registry import implements
 from lab.world import Call, World
 
@@ -134,9 +134,16 @@ def get_data_sources(call: Call, sr: str) -> list[dict[str, str]]:
     return []
 
 
-@implements("SR.forget_data_source_archives")
-def forget_data_source_archives(call: Call, sr: str, name: str) -> None:
+@implements("SR.record_data_source", "SR.forget_data_source_archives")
+def record_data_source(call: Call, sr: str, name: str) -> None:
+    """Nothing is measured of a repository that could be recorded or forgotten."""
     call.db.get("SR", sr)
+
+
+@implements("SR.query_data_source")
+def query_data_source(call: Call, sr: str, name: str) -> float:
+    call.db.get("SR", sr)
+    raise internal(f"Rrd_interface.Rrdd_error(Rrd_interface.Errors.Rrdd_internal_error: no data source {name})")
 
 
 def _require_everywhere(call: Call, sr: str) -> None:

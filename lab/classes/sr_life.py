@@ -62,7 +62,7 @@ def _new(
 ) -> str:  # fmt: skip
     """A repository of which nothing is known yet: its sizes are -1."""
     if uuid and uuid in call.db.tables["SR"].by_uuid:
-        raise Failure("DB_UNIQUENESS_CONSTRAINT_VIOLATION", "SR", "uuid", uuid)
+        raise Failure("SR_UUID_EXISTS", uuid)
     fields = {
         "uuid": uuid, "name_label": name_label, "name_description": name_description, "type": type_,
         "content_type": content_type, "shared": shared, "sm_config": sm_config, "physical_size": -1,

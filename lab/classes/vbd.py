@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from lab import operations, space
+from lab import devices, operations, space
 from lab.database import Record
 from lab.errors import Failure
 from lab.values import NULL
@@ -23,49 +22,38 @@ PLUGGING = ("plug", *UNPLUGGING)
 #: Operations for which the disk must be to be had.
 ATTACHING = ("attach", "insert", "plug")
 PAUSING = ("pause", "unpause")
-DEVICE = re.compile(r"(xvd|hd|sd)([a-z]+)")
+FLOPPY_DRIVES = 2
 #: Operations of a VM during which nothing is plugged or unplugged.
 ENDING = ("clean_shutdown", "hard_shutdown", "suspend", "pause")
 #: Operations on a disk during which it can be attached all the same.
 HARMLESS = ("mirror", "copy")
 
 
-def device_number(userdevice: str) -> tuple[str, int] | None:
-    """The bus (empty for the usual one) and position that a device name means; None when it is no device."""
-    match = DEVICE.fullmatch(userdevice)
-    if match:
-        position = 0
-        for letter in match.group(2):
-            position = position * 26 + ord(letter) - ord("a") + 1
-        return ("sd" if match.group(1) == "sd" else "", position - 1)
-    if re.fullmatch(r"[+-]?(\d[\d_]*|0[xX][0-9a-fA-F]+)", userdevice):
-        digits = userdevice.replace("_", "")
-        return ("", int(digits, 16) if "x" in digits.lower() else int(digits))
-    return None
-
-
-def device_name(userdevice: str) -> str:
-    """What the guest calls the device: xvda for position 0."""
-    found = device_number(userdevice)
-    position, letters = max(0, found[1] if found else 0) + 1, ""
-    while position:
-        position, letter = divmod(position - 1, 26)
-        letters = chr(ord("a") + letter) + letters
-    return f"xvd{letters}"
-
-
 def position(record: Record) -> int:
     """Where the guest has the VBD's device, from 0."""
-    found = device_number(record["userdevice"])
-    return found[1] if found else 0
+    return devices.position(record["userdevice"])
 
 
-def free_positions(world: World, vm: str) -> list[int]:
-    """Positions that the VM's VBDs leave free; the last one (255) is the control domain's only."""
+def taken_devices(world: World, vm: str) -> set[devices.Device]:
+    """All devices that the names of the VM's VBDs may stand for."""
+    vbds = [world.database.get("VBD", vbd) for vbd in world.database.get("VM", vm)["VBDs"]]
+    names = [vbd[name] for vbd in vbds for name in ("userdevice", "device")]
+    return {device for name in names for device in devices.meanings(name)}
+
+
+def free_positions(world: World, vm: str, kind: str = "Disk") -> list[int]:
+    """Positions that the VM's VBDs leave free for one of that type.
+
+    The last one (255) is the control domain's only; guests with emulated devices have two floppy drives, others none.
+    """
     record = world.database.get("VM", vm)
-    used = {device_number(world.database.get("VBD", vbd)["userdevice"]) for vbd in record["VBDs"]}
-    last = 255 if record["is_control_domain"] else 254
-    return [position for position in range(last + 1) if ("", position) not in used]
+    emulated, of_host = record["domain_type"] == "hvm", record["is_control_domain"]
+    if kind == "Floppy" and not of_host:
+        known = [devices.Device("floppy", disk) for disk in range(FLOPPY_DRIVES if emulated else 0)]
+    else:
+        known = [devices.numbered(disk, emulated and not of_host) for disk in range(256 if of_host else 255)]
+    taken = taken_devices(world, vm)
+    return [device.disk for device in known if device not in taken]
 
 
 def refusal(world: World, vbd: str, name: str, task: str = "", sharing: bool = True) -> Failure | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import operations
+from lab import devices, operations
 from lab.classes import vbd as disks
 from lab.classes.vdi import type_name
 from lab.errors import Failure
@@ -27,7 +27,7 @@ def create(call: Call, record: dict[str, Any]) -> str:
     for task, running in vm["current_operations"].items():
         if running in ("migrate_send", "pool_migrate"):
             raise Failure(operations.IN_PROGRESS, "VM", vm.ref, running, task)
-    userdevice = _choose_device(call, vm.ref, record["userdevice"])
+    userdevice = _choose_device(call, vm.ref, record["userdevice"], record["type"])
     fields = {
         **record,
         "userdevice": userdevice,
@@ -51,17 +51,16 @@ def _check_media(call: Call, record: dict[str, Any]) -> None:
         raise Failure("VDI_READONLY", record["VDI"])
 
 
-def _choose_device(call: Call, vm: str, userdevice: str) -> str:
+def _choose_device(call: Call, vm: str, userdevice: str, kind: str) -> str:
     if userdevice == "autodetect":
-        free = disks.free_positions(call.world, vm)
+        free = disks.free_positions(call.world, vm, kind)
         if not free:
             raise Failure("INVALID_DEVICE", userdevice)
-        return str(free[0])
-    number = disks.device_number(userdevice)
-    if number is None:
+        userdevice = str(free[0])
+    wanted = devices.meanings(userdevice)
+    if not wanted:
         raise Failure("INVALID_DEVICE", userdevice)
-    taken = [call.db.get("VBD", vbd)["userdevice"] for vbd in call.db.get("VM", vm)["VBDs"]]
-    if number in [disks.device_number(other) for other in taken]:
+    if wanted & disks.taken_devices(call.world, vm):
         raise Failure("DEVICE_ALREADY_EXISTS", userdevice)
     return userdevice
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from lab import space
+from lab import devices, space
 from lab.classes import vbd as disks
 from lab.classes import vdi as images
 from lab.classes.vm_description import describe_disk
@@ -28,9 +28,18 @@ async def plug(call: Call, vbd: str) -> None:
             raise Failure("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", vbd)
         if not record["empty"]:
             await space.require_to_attach(call.world, record)
-            await _plug_into_guest(call, record, vm)
-        call.db.set("VBD", vbd, currently_attached=True, device=disks.device_name(record["userdevice"]))
+            if not vm["is_control_domain"]:
+                await _plug_into_guest(call, record, vm)
+        call.db.set("VBD", vbd, currently_attached=True, device=_device(call, record, vm))
     disks.refresh(call.world, vm.ref)
+
+
+def _device(call: Call, record: Record, vm: Record) -> str:
+    """What the domain calls the disk: the one that storage is served from has the storage manager's path."""
+    if not vm["is_control_domain"] or record["empty"]:
+        return devices.guest_name(record["userdevice"])
+    vdi = call.db.get("VDI", record["VDI"])
+    return f"sm/backend/{call.db.get('SR', vdi['SR'])['uuid']}/{vdi['uuid']}"
 
 
 async def _plug_into_guest(call: Call, record: Record, vm: Record) -> None:
@@ -54,9 +63,13 @@ async def _unplug(call: Call, vbd: str, name: str) -> None:
     async with disks.hold(call, vbd, name):
         record = call.db.get("VBD", vbd)
         vm = call.db.get("VM", record["VM"])
-        if not record["empty"]:
-            await _unplug_from_guest(call, record, vm)
-        call.db.set("VBD", vbd, currently_attached=False, device="")
+        if vm["is_control_domain"]:
+            # nobody is asked, and the path stays
+            call.db.set("VBD", vbd, currently_attached=False)
+        else:
+            if not record["empty"]:
+                await _unplug_from_guest(call, record, vm)
+            call.db.set("VBD", vbd, currently_attached=False, device="")
     disks.refresh(call.world, vm.ref)
 
 

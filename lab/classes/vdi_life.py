@@ -185,6 +185,8 @@ def pool_introduce(
             raise Failure("LOCATION_NOT_UNIQUE", sr, location)
     if not UUID.match(uuid):
         raise Failure("UUID_INVALID", "VDI", uuid)
+    if uuid in call.db.tables["VDI"].by_uuid:
+        raise Failure("DB_UNIQUENESS_CONSTRAINT_VIOLATION", "VDI", "uuid", uuid)
     known = {
         "uuid": uuid, "name_label": label, "name_description": description, "SR": sr, "type": kind,
         "sharable": sharable, "read_only": read_only, "other_config": other_config, "location": location,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from lab import collector, forwarding, operations, space, tasks, volumes
+from lab import collector, devices, forwarding, operations, space, tasks, volumes
 from lab.classes import vbd as disks
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory, vm_settings
@@ -126,7 +126,7 @@ def note_running(call: Call, vm: str, host: str, state: str, resumed: bool = Fal
         found = call.db.get("VBD", vbd)
         empty_pv_cd = found["empty"] and record["domain_type"] != "hvm"
         if not empty_pv_cd:
-            call.db.set("VBD", vbd, currently_attached=True, device=disks.device_name(found["userdevice"]))
+            call.db.set("VBD", vbd, currently_attached=True, device=devices.guest_name(found["userdevice"]))
     for vif in record["VIFs"]:
         call.db.set("VIF", vif, currently_attached=True)
     _note_metrics(call, record, {} if resumed else {"start_time": now()})

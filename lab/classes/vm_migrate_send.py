@@ -201,9 +201,10 @@ async def _switch(transfer: Transfer, vm: str, found: Map) -> None:
     if record["power_state"] not in LIVE or transfer.copy:
         return
     for vbd in _vbds(transfer.call, vm):
-        number, new = devices.device_number(vbd["userdevice"]), found.get(vbd["VDI"])
-        if number and new and new != vbd["VDI"] and vbd["currently_attached"]:
-            await transfer.call.world.hypervisor.move_disk(record["uuid"], number[1], there.get("VDI", new)["uuid"])
+        new = found.get(vbd["VDI"])
+        if new and new != vbd["VDI"] and vbd["currently_attached"]:
+            disk = there.get("VDI", new)["uuid"]
+            await transfer.call.world.hypervisor.move_disk(record["uuid"], devices.position(vbd), disk)
 
 
 def _remap(call: Call, vm: str, found: Map, host: str) -> None:

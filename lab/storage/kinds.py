@@ -45,7 +45,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Kind:
-    """Repositories whose disks are not made there: discs, and devices of a host."""
+    """Repositories of discs, and of devices of a host: what is in them has one size, and no layers."""
 
     label: str
     features: Mapping[str, int]
@@ -93,7 +93,10 @@ _COMMON = {
 _FILE = {**_COMMON, "VDI_GENERATE_CONFIG": 1, "THIN_PROVISIONING": 1, "VDI_READ_CACHING": 1}
 _LVM = {**_COMMON, "SR_TRIM": 1}
 _SHARED_LVM = {**_LVM, "SR_METADATA": 1, "SR_CACHING": 1, "VDI_GENERATE_CONFIG": 1}
-_DISC = {"VDI_ATTACH": 1, "VDI_DETACH": 1, "VDI_CLONE": 1}
+_DISC = {
+    "VDI_CREATE": 1, "VDI_DELETE": 1, "VDI_ATTACH": 1, "VDI_DETACH": 1, "SR_SCAN": 1, "SR_ATTACH": 1, "SR_DETACH": 1,
+}  # fmt: skip
+_DEVICE = {"VDI_ATTACH": 1, "VDI_DETACH": 1, "VDI_UPDATE": 1, "SR_UPDATE": 1}
 
 #: By the type of the repository.
 KINDS: dict[str, Kind] = {
@@ -105,7 +108,7 @@ KINDS: dict[str, Kind] = {
     "lvmoiscsi": LvmKind("VHD over iSCSI", _SHARED_LVM),
     "lvmohba": LvmKind("VHD over HBA", _SHARED_LVM),
     "iso": Kind("ISO", _DISC),
-    "udev": Kind("udev", _DISC),
+    "udev": Kind("udev", _DEVICE),
 }
 #: Of repositories whose type no driver is known for.
 UNKNOWN = Kind("", {})

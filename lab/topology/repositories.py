@@ -39,7 +39,7 @@ def _drivers(world: World) -> None:
             "name_label": kind.label, "type": name, "vendor": "Lab", "version": "1.0", "required_api_version": "1.0",
             "features": dict(kind.features), "capabilities": sorted(kind.features),
             "driver_filename": f"/opt/xensource/sm/{name.upper()}SR",
-            "supported_image_formats": ["vhd"] if "VDI_CREATE" in kind.features else [],
+            "supported_image_formats": ["vhd"] if "VDI_SNAPSHOT" in kind.features else [],
         }  # fmt: skip
         world.database.create("SM", fields)
 

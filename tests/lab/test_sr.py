@@ -43,6 +43,28 @@ def test_repository_of_every_kind_holds_disks(client: Client, kind: str) -> None
     assert client.xapi.SR.get_virtual_allocation(sr) == str(2 * 8 * MIB)
 
 
+def test_uuid_is_given_once(client: Client) -> None:
+    sr_uuid, disk_uuid = client.xapi.SR.get_uuid(client.sr), client.xapi.VDI.get_uuid(client.disk())
+    assert client.error(client.xapi.SR.introduce, sr_uuid, "", "", "ext", "", False, {}) == ["SR_UUID_EXISTS", sr_uuid]
+    fields = (disk_uuid, "", "", client.sr, "user", False, False, {}, "elsewhere")
+    error = ["DB_UNIQUENESS_CONSTRAINT_VIOLATION", "VDI", "uuid", disk_uuid]
+    assert client.error(client.xapi.VDI.pool_introduce, *fields) == error
+
+
+def test_disc_repository_takes_discs_and_branches_none(client: Client) -> None:
+    [sr] = client.xapi.SR.get_by_name_label("ISO images")
+    assert {"vdi_create", "vdi_destroy"} <= set(client.xapi.SR.get_allowed_operations(sr))
+    disc = client.disk(SR=sr, name_label="new.iso", read_only=True)
+    record = client.xapi.VDI.get_record(disc)
+    assert (record["location"], record["read_only"]) == (f"{record['uuid']}.img", True)
+    assert sorted(record["allowed_operations"]) == ["copy", "destroy", "forget"]
+    for call in (client.xapi.VDI.clone, client.xapi.VDI.snapshot):
+        assert client.error(call, disc, {}) == ["SR_OPERATION_NOT_SUPPORTED", sr]
+    client.xapi.SR.scan(sr)
+    assert client.xapi.VDI.get_record(disc) == record
+    client.xapi.VDI.destroy(disc)
+
+
 def test_destroyed_only_when_empty_and_unplugged(client: Client) -> None:
     sr = repository(client)
     disk = client.disk(SR=sr)
@@ -140,12 +162,12 @@ def test_unplugged_repository_does_nothing(client: Client, call: object) -> None
     assert client.error(call, client, sr, disk) == ["SR_HAS_NO_PBDS", sr]
 
 
-def test_discs_are_neither_made_nor_destroyed(client: Client) -> None:
+def test_discs_are_not_changed(client: Client) -> None:
     [sr] = client.xapi.SR.get_by_name_label("ISO images")
     disc = client.xapi.SR.get_VDIs(sr)[0]
     refused = ["SR_OPERATION_NOT_SUPPORTED", sr]
     xapi = client.xapi.VDI
-    for call in (xapi.destroy, xapi.update, xapi.enable_cbt):
+    for call in (xapi.update, xapi.enable_cbt):
         assert client.error(call, disc) == refused
     assert client.error(xapi.resize, disc, str(GIB)) == refused
     assert client.error(xapi.snapshot, disc, {}) == refused
