@@ -141,7 +141,7 @@ def _datetime(value: Any) -> float:
     try:
         return parse_time(value)
     except ValueError:
-        raise internal(f'Invalid_argument("Clock__Date.of_iso8601: {value}")') from None
+        raise internal(f"Invalid argument: Clock__Date.of_iso8601: {value}") from None
 
 
 def from_wire(kind: Type, value: Any) -> Any:

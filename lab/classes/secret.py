@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from lab.errors import Failure
+from lab.errors import internal
 from lab.registry import implements
 from lab.world import Call
 
@@ -15,5 +15,5 @@ from lab.world import Call
 def introduce(call: Call, uuid: str, value: str, other_config: dict[str, str]) -> str:
     """A secret with a uuid of the client's choosing."""
     if uuid in call.db.tables["secret"].by_uuid:
-        raise Failure("DB_UNIQUENESS_CONSTRAINT_VIOLATION", "secret", "uuid", uuid)
+        raise internal(f'Db_exn.Uniqueness_constraint_violation("secret", "uuid", "{uuid}")')
     return call.db.create("secret", {"uuid": uuid, "value": value, "other_config": other_config})

@@ -57,6 +57,11 @@ def test_messages_since_a_moment(client: Client) -> None:
     client.xapi.message.destroy(message)
 
 
+def test_a_moment_that_is_none(client: Client) -> None:
+    error = client.error(client.xapi.message.get_since, "soon")
+    assert error == ["INTERNAL_ERROR", "Invalid argument: Clock__Date.of_iso8601: soon"]
+
+
 def test_several_messages_go_up_to_the_first_that_is_missing(client: Client) -> None:
     uuid = client.xapi.pool.get_uuid(client.pool)
     one, two = (client.xapi.message.create("NAME", "1", "Pool", uuid, "") for _number in range(2))
@@ -122,6 +127,6 @@ def test_secret_with_a_uuid_of_ones_own(client: Client) -> None:
     secret = client.xapi.secret.introduce(uuid, "x", {})
     assert client.xapi.secret.get_by_uuid(uuid) == secret
     assert client.error(client.xapi.secret.introduce, uuid, "y", {}) == [
-        "DB_UNIQUENESS_CONSTRAINT_VIOLATION", "secret", "uuid", uuid,
+        "INTERNAL_ERROR", f'Db_exn.Uniqueness_constraint_violation("secret", "uuid", "{uuid}")',
     ]  # fmt: skip
     client.xapi.secret.destroy(secret)
