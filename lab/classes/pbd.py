@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab import membership, operations, shelf
+from lab.classes import secret
 from lab.classes import sr as repositories
 from lab.errors import Failure
 from lab.registry import implements
@@ -17,13 +18,15 @@ from lab.world import Call
 
 @implements("PBD.create")
 async def create(call: Call, record: dict[str, Any]) -> str:
-    """Whether there is such a host is not looked at; other_config is not kept."""
+    """Whether there is such a host is not looked at; other_config is not kept, passwords are copied."""
     async with repositories.operation(call, record["SR"], "pbd_create"):
         for pbd in call.db.get("SR", record["SR"])["PBDs"]:
             if call.db.get("PBD", pbd)["host"] == record["host"]:
                 raise Failure("PBD_EXISTS", record["SR"], record["host"], pbd)
         _refuse_internal_key(record["device_config"])
-        return call.db.create("PBD", {**record, "currently_attached": False, "other_config": {}})
+        config = secret.duplicated(call, record["device_config"])
+        fields = {"device_config": config, "currently_attached": False, "other_config": {}}
+        return call.db.create("PBD", {**record, **fields})
 
 
 def _refuse_internal_key(device_config: dict[str, str]) -> None:
@@ -38,7 +41,13 @@ async def destroy(call: Call, pbd: str) -> None:
     async with repositories.operation(call, sr, "pbd_destroy"):
         if call.db.get("PBD", pbd)["currently_attached"]:
             raise Failure("OPERATION_NOT_ALLOWED", "PBD is currently attached")
-        call.db.delete("PBD", pbd)
+        remove(call, pbd)
+
+
+def remove(call: Call, pbd: str) -> None:
+    """Remove the PBD and the secrets it has of its own."""
+    secret.remove_all(call, call.db.get("PBD", pbd)["device_config"])
+    call.db.delete("PBD", pbd)
 
 
 @implements("PBD.plug")

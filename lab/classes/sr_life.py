@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab import membership, shelf, space
+from lab.classes import pbd as pbds
+from lab.classes import secret
 from lab.classes import sr as repositories
 from lab.errors import Failure
 from lab.registry import implements
@@ -32,6 +34,7 @@ async def create(
         call.db.set("SR", sr, sm_config={"allocation": allocation, "use_vhd": "true", **sm_config})
     call.db.set("SR", sr, physical_size=physical_size if physical_size > 0 else USUAL_SIZE, physical_utilisation=0)
     hosts = [record.ref for record in call.db.all("host")] if shared else [host]
+    device_config = secret.duplicated(call, device_config)
     for target in hosts:
         plugged = membership.live(call.world, target)
         fields = {"host": target, "SR": sr, "device_config": device_config, "currently_attached": plugged}
@@ -100,7 +103,7 @@ async def forget(call: Call, sr: str) -> None:
 def _delete(call: Call, sr: str) -> None:
     record = call.db.get("SR", sr)
     for pbd in record["PBDs"]:
-        call.db.delete("PBD", pbd)
+        pbds.remove(call, pbd)
     for vdi in record["VDIs"]:
         call.db.delete("VDI", vdi)
     call.db.delete("SR", sr)
@@ -116,6 +119,7 @@ async def destroy(call: Call, sr: str) -> None:
             raise Failure("SR_NOT_EMPTY")
         for vdi in record["VDIs"]:
             await call.world.disks.destroy(call.db.get("VDI", vdi)["uuid"])
+        secret.remove_all(call, record["sm_config"])
         _delete(call, sr)
 
 

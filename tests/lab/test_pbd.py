@@ -91,3 +91,19 @@ def test_disks_that_only_a_dead_host_sees_are_out_of_reach(lab: Lab, client: Cli
     finally:
         lab.revive_host(client.xapi.host.get_uuid(host))
     client.xapi.VDI.destroy(disk)
+
+
+def test_plug_has_secrets_of_its_own(client: Client) -> None:
+    uuid = client.xapi.secret.get_uuid(client.xapi.secret.create({"value": "word", "other_config": {}}))
+    sr = client.xapi.SR.introduce("", "made", "", "nfs", "user", True, {})
+    fields = {"host": client.host, "SR": sr, "device_config": {"cifspassword_secret": uuid, "a": "b"}}
+    pbd = client.xapi.PBD.create(fields)
+    config = client.xapi.PBD.get_device_config(pbd)
+    copy = client.xapi.secret.get_by_uuid(config["cifspassword_secret"])
+    assert (config["cifspassword_secret"] != uuid, config["a"]) == (True, "b")
+    assert client.xapi.secret.get_value(copy) == "word"
+    client.xapi.PBD.destroy(pbd)
+    assert client.error(client.xapi.secret.get_value, copy) == ["HANDLE_INVALID", "secret", copy]
+    client.xapi.secret.destroy(client.xapi.secret.get_by_uuid(uuid))
+    assert client.error(client.xapi.PBD.create, fields) == ["UUID_INVALID", "secret", uuid]
+    client.xapi.SR.forget(sr)
