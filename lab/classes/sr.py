@@ -170,4 +170,7 @@ def assert_supports_database_replication(call: Call, sr: str) -> None:
 
 @implements("SR.get_live_hosts")
 def get_live_hosts(call: Call, sr: str) -> list[str]:
+    """A repository that does not exist is seen by no host."""
+    if not call.db.exists("SR", sr):
+        return []
     return [host for host in plugged_hosts(call.world, sr) if membership.live(call.world, host)]

@@ -43,6 +43,13 @@ def test_repository_of_every_kind_holds_disks(client: Client, kind: str) -> None
     assert client.xapi.SR.get_virtual_allocation(sr) == str(2 * 8 * MIB)
 
 
+def test_calls_that_do_not_look_whether_the_object_exists(client: Client) -> None:
+    assert client.xapi.SR.get_live_hosts(DEAD) == []
+    assert client.xapi.VDI.read_database_pool_uuid(DEAD) == ""
+    for name in ("set_physical_size", "set_physical_utilisation", "set_virtual_allocation"):
+        assert client.error(getattr(client.xapi.SR, name), DEAD, "1") == ["PERMISSION_DENIED", ""]
+
+
 def test_uuid_is_given_once(client: Client) -> None:
     sr_uuid, disk_uuid = client.xapi.SR.get_uuid(client.sr), client.xapi.VDI.get_uuid(client.disk())
     assert client.error(client.xapi.SR.introduce, sr_uuid, "", "", "ext", "", False, {}) == ["SR_UUID_EXISTS", sr_uuid]
