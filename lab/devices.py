@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import NamedTuple
 
@@ -38,9 +39,10 @@ def numbered(disk: int, emulated: bool) -> Device:
 
 def meanings(name: str) -> set[Device]:
     """All devices that a name may stand for: a number stands for two; none when it is no device."""
-    disk = values.parse_integer(name)
-    if disk is not None and -LARGEST <= disk < LARGEST:
-        return {numbered(disk, emulated) for emulated in (False, True)}
+    with contextlib.suppress(ValueError):
+        disk = values.parse_integer(name)
+        if -LARGEST <= disk < LARGEST:
+            return {numbered(disk, emulated) for emulated in (False, True)}
     if match := LETTERS.fullmatch(name):
         prefix, letters, partition = match.groups()
         return {Device(BUSES[prefix], _position(letters), int(partition or 0))}

@@ -28,6 +28,11 @@ LIST_METHODS = "system.listMethods"
 NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 Prelude = Callable[[], Awaitable[None]]
 NAMES = Type("set", item=Type("string"))
+SESSION = Type("ref", "session")
+
+
+class Unreadable(Failure):
+    """Text in a parameter that XML could not have: refused before the call is looked at."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,13 @@ class Dispatcher:
         """
         for parameter in parameters:
             if not _is_text(parameter):
-                raise Failure("INVALID_VALUE", "Invalid UTF-8 string in parameter", values.show(parameter))
+                raise Unreadable("INVALID_VALUE", "Invalid UTF-8 string in parameter", values.show(parameter))
         name = method.removeprefix(ASYNC)
         bound = self.calls.get(name)
         if bound is None:
-            return self._outside(method, parameters, host)
+            return self._outside(name, parameters, host)
         message = bound.message
-        session, rest = _split(message, parameters)
+        session, rest = _split(message, name, parameters)
         arguments = [] if message.removed else _arguments(message, rest)
         if message.needs_session:
             self._check(session, host)
@@ -87,15 +92,15 @@ class Dispatcher:
         sessions.check(self.world, session)
         membership.refuse_on_member(self.world, host)
 
-    def _outside(self, method: str, parameters: list[Any], host: str) -> Typed:
+    def _outside(self, name: str, parameters: list[Any], host: str) -> Typed:
         """Calls that are not of the data model. Raises MESSAGE_METHOD_UNKNOWN, of a valid session."""
-        if method == LIST_METHODS:
+        if name == LIST_METHODS:
             return Typed(NAMES, self.names())
-        if method.startswith("system.isAlive:") and parameters and isinstance(parameters[0], str):
+        if name.startswith("system.isAlive:") and parameters and isinstance(parameters[0], str):
             return Typed(Type("string"), parameters[0])
-        if parameters and isinstance(parameters[0], str):
-            self._check(parameters[0], host)
-        raise Failure("MESSAGE_METHOD_UNKNOWN", method)
+        if parameters:
+            self._check(values.from_wire(SESSION, parameters[0]), host)
+        raise Failure("MESSAGE_METHOD_UNKNOWN", name)
 
     def names(self) -> list[str]:
         """All calls there are, by their first names."""
@@ -119,7 +124,7 @@ class Dispatcher:
 
     def _start(self, bound: Bound, method: str, call: Call, arguments: list[Any], before: Prelude | None) -> Typed:
         if not bound.message.is_async:
-            raise Failure("Fault", f"No async mode for this operation (rpc: {bound.message.wire_name})")
+            raise Failure("Fault", f"No async mode for this operation (rpc: {method.removeprefix(ASYNC)})")
         task = call.task = tasks.create(self.world, method, "", call.session)
         in_background(self.world, self._finish(bound, call, arguments, before))
         return Typed(Type("ref", "task"), task)
@@ -156,16 +161,16 @@ def _is_text(parameter: Any) -> bool:
     return True
 
 
-def _split(message: Message, parameters: list[Any]) -> tuple[str, list[Any]]:
+def _split(message: Message, name: str, parameters: list[Any]) -> tuple[str, list[Any]]:
     """The session and the other parameters. Raises MESSAGE_PARAMETER_COUNT_MISMATCH."""
     required = sum(parameter.required for parameter in message.parameters)
     optional = len(message.parameters) > required
     given = len(parameters) - message.needs_session
     if given < required or (given > required and not optional):
-        raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", message.wire_name, required, given)
+        raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", name, required, given)
     if not message.needs_session:
         return values.NULL, parameters
-    return values.from_wire(Type("ref", "session"), parameters[0]), parameters[1:]
+    return values.from_wire(SESSION, parameters[0]), parameters[1:]
 
 
 def _arguments(message: Message, given: list[Any]) -> list[Any]:

@@ -11,7 +11,6 @@ outside its database.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from lab import sessions
 from lab.database import Record, Table
 from lab.errors import Failure
 from lab.schema import Class
+from lab.values import parse_integer
 from lab.world import World
 
 #: Seconds in which further changes are collected before an answer, and between two looks.
@@ -44,10 +44,11 @@ class Token:
         """
         if text == "":
             return cls()
-        match = re.fullmatch(r"(-?\d+),(-?\d+)", text)
-        if not match:
-            raise Failure("EVENT_FROM_TOKEN_PARSE_FAILURE", text)
-        return cls(int(match.group(1)), int(match.group(2)))
+        try:
+            generation, messages = text.split(",")
+            return cls(parse_integer(generation), parse_integer(messages))
+        except ValueError:
+            raise Failure("EVENT_FROM_TOKEN_PARSE_FAILURE", text) from None
 
 
 @dataclass(frozen=True)

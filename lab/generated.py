@@ -87,7 +87,8 @@ def _adder(cls: str, message: str) -> Handler:
     def add_to_set(call: Call, ref: str, value: Any) -> None:
         found = call.db.get(cls, ref)[name]
         if value not in found:
-            call.db.set(cls, ref, **{name: [*found, value]})
+            # the newest comes first, as in XAPI
+            call.db.set(cls, ref, **{name: [value, *found]})
 
     return add_to_map if message.startswith("add_to_") else add_to_set
 
@@ -99,7 +100,7 @@ def add_key(call: Call, cls: str, ref: str, name: str, key: str, value: Any) -> 
         raise internal("Db_exn.Empty_key_in_map")
     if key in found:
         raise Failure("MAP_DUPLICATE_KEY", cls, inner_name(cls, name), ref, key)
-    call.db.put(cls, ref, name, key, value)
+    call.db.set(cls, ref, **{name: {key: value, **found}})
 
 
 def _remover(cls: str, message: str) -> Handler:

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Links whose other end is gone: removed now and then, as XAPI's own sweep through its database does."""
+"""Links whose other end is gone, and tasks that are to go: removed now and then, as XAPI does."""
 
 from __future__ import annotations
 
 import asyncio
 
+from lab import tasks
 from lab.database import Record
 from lab.values import NULL
 from lab.world import World
@@ -34,6 +35,7 @@ def sweep(world: World) -> None:
         if not (world.database.exists("host", pbd["host"]) and world.database.exists("SR", pbd["SR"])):
             world.database.delete("PBD", pbd.ref)
             world.refresh("SR", pbd["SR"])
+    tasks.remove_doomed(world)
     world.settle()
 
 

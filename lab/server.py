@@ -18,7 +18,7 @@ from aiohttp import web
 
 from lab import membership, transfers
 from lab.control import Control, Drop
-from lab.dispatch import ASYNC, LIST_METHODS, Dispatcher
+from lab.dispatch import ASYNC, LIST_METHODS, Dispatcher, Unreadable
 from lab.errors import Failure
 from lab.rrd import handlers as statistics
 from lab.transfers import answers
@@ -157,6 +157,8 @@ class Server:
         try:
             answer = await self.answer(self._asked(request), call.method, call.parameters)
             data = jsonrpc.success(call, answer.type, answer.value)
+        except Unreadable as failure:
+            data = jsonrpc.failure(jsonrpc.UNREADABLE, failure.description)
         except Failure as failure:
             data = jsonrpc.failure(call, failure.description)
         except Drop:

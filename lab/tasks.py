@@ -21,7 +21,7 @@ KEPT = 200
 #: A finished task is gone after this many seconds, one that never ends after those.
 LIFETIME, LONGEST = 3900, 86400
 FINISHED = ("success", "failure", "cancelled")
-#: Key of current_operations for a pending task that is to vanish when it ends.
+#: Key of current_operations for a task that is to vanish some time after its end.
 DOOM = "task"
 
 
@@ -104,20 +104,18 @@ async def cancellable(call: Call) -> AsyncIterator[None]:
 
 
 def finish(world: World, task: str, status: str, **changes: object) -> None:
-    """End a pending task; one that is to vanish does so now."""
+    """End a task if it is pending."""
     record = world.database.find("task", task)
-    if record is None:
-        return
-    if record["status"] == "pending":
+    if record and record["status"] == "pending":
         changes.update(status=status, finished=now(), progress=1.0, allowed_operations=[])
         world.database.set("task", task, **changes)
-    remove_if_doomed(world, task)
 
 
-def remove_if_doomed(world: World, task: str) -> None:
-    """Remove a task that somebody destroyed before its end."""
-    if DOOM in world.database.get("task", task)["current_operations"]:
-        remove(world, task)
+def remove_doomed(world: World) -> None:
+    """Remove tasks that somebody destroyed before their end, and that have ended since."""
+    for record in world.database.all("task"):
+        if record["status"] in FINISHED and "destroy" in record["current_operations"].values():
+            remove(world, record.ref)
 
 
 def remove(world: World, task: str) -> None:

@@ -12,6 +12,7 @@ On the wire (as any protocol's parser delivers it): int, float, bool, str, None,
 from __future__ import annotations
 
 import calendar
+import datetime
 import re
 import time
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ def float_text(value: float) -> str:
     return text if re.search("[^0-9-]", text) else f"{text}."
 
 
+class Base64(str):
+    """What a base64 element on the wire held."""
+
+
 def format_time(seconds: float) -> str:
     """Epoch seconds in XAPI's form of ISO 8601."""
     return time.strftime("%Y%m%dT%H:%M:%SZ", time.gmtime(seconds))
@@ -43,7 +48,9 @@ def parse_time(text: str) -> float:
     if not match:
         raise ValueError(text)
     *numbers, sign, hours, minutes = match.groups()
-    seconds = calendar.timegm(tuple(int(number) for number in numbers))
+    # refuses what no calendar or clock shows
+    year, month, day, hour, minute, second = (int(number) for number in numbers)
+    seconds = calendar.timegm(datetime.datetime(year, month, day, hour, minute, second).timetuple())
     if sign:
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds += -offset if sign == "+" else offset
@@ -86,6 +93,8 @@ def show(value: Any) -> str:
         return f"F({value:g})"
     if isinstance(value, Time):
         return f"D({value})"
+    if isinstance(value, Base64):
+        return f"B64({value})"
     if isinstance(value, list):
         return "[" + ";".join(show(item) for item in value) + "]"
     if isinstance(value, dict):
@@ -93,35 +102,42 @@ def show(value: Any) -> str:
     return f"S({value})"
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, (Time, Base64))
+
+
 def _string(value: Any) -> str:
-    if isinstance(value, str) and not isinstance(value, Time):
-        return value
+    if _is_text(value):
+        return str(value)
     raise ocaml_failure(f"Expected string, got '{show(value)}'")
+
+
+def parse_integer(text: str) -> int:
+    """A 64-bit integer as XAPI reads it: digits may be parted by _, and hexadecimal and the like. Raises ValueError."""
+    if not re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|0[uU][0-9_]+|[0-9][0-9_]*)", text):
+        raise ValueError(text)
+    digits = text.replace("_", "").replace("u", "").replace("U", "")
+    number = int(digits, 0) if re.search("[xXoObB]", digits) else int(digits)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return number
 
 
 def _integer(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if not isinstance(value, str) or isinstance(value, Time):
+    if not _is_text(value):
         raise ocaml_failure(f"Expected int64, got '{show(value)}'")
-    number = parse_integer(value)
-    if number is None or not -(2**63) <= number < 2**63:
-        raise ocaml_failure("Int64.of_string")
-    return number
-
-
-def parse_integer(text: str) -> int | None:
-    """The number that XAPI reads in a text, as its language writes them; None when it is none."""
-    if not re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|0[uU][0-9_]+|[0-9][0-9_]*)", text):
-        return None
-    digits = text.replace("_", "").replace("u", "").replace("U", "")
-    return int(digits, 0) if re.search("[xXoObB]", digits) else int(digits)
+    try:
+        return parse_integer(value)
+    except ValueError:
+        raise ocaml_failure("Int64.of_string") from None
 
 
 def _float(value: Any) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, str) or isinstance(value, Time):
+    if not _is_text(value):
         raise ocaml_failure(f"Expected float, got '{show(value)}'")
     try:
         return float(value)
@@ -136,7 +152,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _datetime(value: Any) -> float:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Base64):
         raise ocaml_failure("Date.t_of_rpc")
     try:
         return parse_time(value)

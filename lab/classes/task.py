@@ -20,12 +20,12 @@ def create(call: Call, label: str, description: str) -> str:
 
 @implements("task.destroy")
 def destroy(call: Call, task: str) -> None:
-    """A pending task is only marked. Raises MAP_DUPLICATE_KEY when it is already."""
+    """A task that has not ended is only marked. Raises MAP_DUPLICATE_KEY when it is already."""
     tasks.require_own(call, task)
-    if call.db.get("task", task)["status"] == "pending":
-        generated.add_key(call, "task", task, "current_operations", tasks.DOOM, "destroy")
-    else:
+    if call.db.get("task", task)["status"] in tasks.FINISHED:
         tasks.remove(call.world, task)
+    else:
+        generated.add_key(call, "task", task, "current_operations", tasks.DOOM, "destroy")
 
 
 @implements("task.cancel")
@@ -40,14 +40,6 @@ def cancel(call: Call, task: str) -> None:
         cancel(call, subtask)
 
 
-@implements("task.set_status")
-def set_status(call: Call, task: str, status: str) -> None:
-    tasks.require_own(call, task)
-    call.db.set("task", task, status=status)
-    if status in tasks.FINISHED:
-        tasks.remove_if_doomed(call.world, task)
-
-
 def _setter(name: str) -> Handler:
     def set_value(call: Call, task: str, value: Any) -> None:
         tasks.require_own(call, task)
@@ -56,7 +48,7 @@ def _setter(name: str) -> Handler:
     return set_value
 
 
-for _name in ("progress", "result", "error_info", "other_config"):
+for _name in ("status", "progress", "result", "error_info", "other_config"):
     implements(f"task.set_{_name}")(_setter(_name))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.database import Record
-from lab.values import Type, format_time
+from lab.values import Type, format_time, parse_integer
 from lab.wire import Malformed
 
 CONTENT_TYPE = "application/json"
@@ -26,24 +26,37 @@ class JsonCall:
     version: int
 
 
+#: What answers a call of which some text is no text, whatever its version and id were: as in XAPI.
+UNREADABLE = JsonCall("", [], 0, 1)
+
+
 def parse_call(body: bytes) -> JsonCall:
     """Raises Malformed."""
     try:
-        call = json.loads(body)
-    except ValueError as error:
+        # bytes that are no UTF-8 are for the dispatcher to refuse
+        call = json.loads(body.decode(errors="surrogateescape"), parse_int=parse_integer)
+    except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
     if not isinstance(call, dict) or not isinstance(call.get("method"), str):
         raise Malformed("this is no call")
-    parameters = call.get("params", [])
-    version = {"2.0": 2, None: 1}.get(call.get("jsonrpc"))
-    if version is None:
+    version = 1 if "jsonrpc" not in call else 2
+    if version == 2 and call["jsonrpc"] != "2.0":
         raise Malformed(f"there is no version {call['jsonrpc']}")
-    if version == 2 and (isinstance(call.get("id"), bool) or not isinstance(call.get("id"), (int, str))):
+    if isinstance(call.get("id"), bool) or not isinstance(call.get("id"), (int, str)):
         raise Malformed("the id is neither text nor an integer")
-    # named parameters count as one, as in XAPI
-    return JsonCall(
-        call["method"], parameters if isinstance(parameters, list) else [parameters], call.get("id"), version
-    )
+    return JsonCall(call["method"], _parameters(call, version), call["id"], version)
+
+
+def _parameters(call: dict[str, Any], version: int) -> list[Any]:
+    """Version 1 must have them; of version 2 they may be missing, and named ones count as one, as in XAPI."""
+    parameters = call.get("params")
+    if isinstance(parameters, list):
+        return parameters
+    if version == 2 and parameters is None:
+        return []
+    if version == 2 and isinstance(parameters, dict):
+        return [parameters]
+    raise Malformed("the parameters are no list")
 
 
 def plain(kind: Type, value: Any) -> Any:

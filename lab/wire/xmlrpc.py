@@ -6,19 +6,24 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from lab.database import Record
-from lab.values import Time, Type, Typed, format_time
+from lab.values import Base64, Time, Type, Typed, copied, format_time, parse_integer
 from lab.wire import Malformed
 
 CONTENT_TYPE = "text/xml"
 HEAD = '<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Status</name><value>'
 TAIL = "</member></struct></value></param></params></methodResponse>"
+#: What the parser says of something after the end of a document.
+AFTER_DOCUMENT = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
+EMPTY_VALUES: dict[str, Any] = {"string": "", "value": "", "array": [], "struct": {}, "nil": None}
 #: Values of a field whose text is kept.
 KNOWN = 32
 SPECIAL = re.compile('[&<>"]')
@@ -30,72 +35,115 @@ ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
 def parse_call(body: bytes) -> tuple[str, list[Any]]:
-    """Method name and parameters. Raises Malformed."""
-    try:
-        root = ElementTree.fromstring(body)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise Malformed(str(error)) from None
-    name = root.findtext("methodName")
-    if root.tag != "methodCall" or not name:
-        raise Malformed("this is no methodCall")
-    return name, [_value(value) for value in root.iterfind("params/param/value")]
+    """Method name and parameters; as strict about the elements as XAPI's own parser. Raises Malformed."""
+    return _call(_parse(body))
 
 
 def parse_value(body: bytes) -> Any:
     """What a <value> element that stands alone holds. Raises Malformed."""
+    return _value(_parse(body))
+
+
+def _parse(body: bytes) -> ElementTree.Element:
+    """The element that a document is; what follows it is not looked at."""
+    builder = ElementTree.TreeBuilder()
+    parser = ElementTree.XMLParser(target=builder)
     try:
-        return _value(ElementTree.fromstring(body))
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        parser.feed(body)
+        return parser.close()
+    except ElementTree.ParseError as error:
+        if error.code == AFTER_DOCUMENT:
+            return builder.close()
+        raise Malformed(str(error)) from None
+    except (ValueError, LookupError) as error:
         raise Malformed(str(error)) from None
 
 
+def _call(root: ElementTree.Element) -> tuple[str, list[Any]]:
+    name, parameters = _inside(_expected(root, "methodCall"), "methodName", "params")
+    found = [_inside(_expected(parameter, "param"), "value") for parameter in _inside(parameters)]
+    return _name(name), [_value(value) for [value] in found]
+
+
+def _inside(node: ElementTree.Element, *tags: str) -> list[ElementTree.Element]:
+    """The elements in an element, which must be these if any are named. Raises Malformed also for text among them."""
+    for text in (node.text, *(child.tail for child in node)):
+        if not _blank(text):
+            raise Malformed(f"text in a {node.tag}")
+    if tags and [child.tag for child in node] != [*tags]:
+        raise Malformed(f"a {node.tag} without {' and '.join(tags)}")
+    return list(node)
+
+
+def _expected(node: ElementTree.Element, tag: str) -> ElementTree.Element:
+    if node.tag != tag:
+        raise Malformed(f"a {node.tag} where a {tag} should be")
+    return node
+
+
+def _blank(text: str | None) -> bool:
+    return not text or not text.strip(" \t\n")
+
+
+def _name(node: ElementTree.Element) -> str:
+    """Of a method or a member; XAPI cannot read an empty one."""
+    if len(node) or not node.text:
+        raise Malformed(f"an empty {node.tag}")
+    return node.text
+
+
 def _value(node: ElementTree.Element) -> Any:
+    _expected(node, "value")
     if not len(node):
         return node.text or ""
-    child = node[0]
-    text = child.text or ""
+    child, *more = _inside(node)
+    if more:
+        raise Malformed("a value has one type")
+    if not len(child) and not child.text:
+        return _empty(child.tag)
     try:
-        return _typed(child, text)
+        return _typed(child, child.text or "")
     except ValueError as error:
         raise Malformed(str(error)) from None
 
 
+def _empty(tag: str) -> Any:
+    """What a type's element without contents stands for. Raises Malformed."""
+    if tag not in EMPTY_VALUES:
+        raise Malformed(f"an empty {tag}")
+    return copied(EMPTY_VALUES[tag])
+
+
 def _typed(child: ElementTree.Element, text: str) -> Any:
+    """Raises Malformed, and ValueError when the text is not of the type."""
+    if child.tag == "array":
+        [data] = _inside(child, "data")
+        return [_value(value) for value in _inside(data)]
+    if child.tag == "struct":
+        return dict(_member_of(_expected(member, "member")) for member in _inside(child))
+    if len(child):
+        raise Malformed(f"elements in a {child.tag}")
+    if child.tag == "nil" and _blank(text):
+        return None
     if child.tag == "string":
         return text
     if child.tag in ("int", "i4", "i8"):
-        return int(text)
+        return parse_integer(text)
     if child.tag == "boolean":
-        if text not in ("true", "false"):
-            int(text)
-        return text in ("1", "true")
+        # whatever else it is, even the word true, is false to XAPI
+        return text == "1"
     if child.tag == "double":
         return float(text)
     if child.tag == "dateTime.iso8601":
         return Time(text)
     if child.tag == "base64":
-        return text
-    if child.tag == "nil":
-        return None
-    if child.tag == "array":
-        return [_value(value) for value in child.iterfind("data/value")]
-    if child.tag == "struct":
-        return {_member_name(member): _member_value(member) for member in child.iterfind("member")}
+        return Base64(base64.b64decode(text, validate=True).decode(errors="replace"))
     raise Malformed(f"a value cannot be a {child.tag}")
 
 
-def _member_name(member: ElementTree.Element) -> str:
-    name = member.findtext("name")
-    if name is None:
-        raise Malformed("a member without a name")
-    return name
-
-
-def _member_value(member: ElementTree.Element) -> Any:
-    value = member.find("value")
-    if value is None:
-        raise Malformed("a member without a value")
-    return _value(value)
+def _member_of(member: ElementTree.Element) -> tuple[str, Any]:
+    name, value = _inside(member, "name", "value")
+    return _name(name), _value(value)
 
 
 def escape(text: str) -> str:
@@ -229,7 +277,7 @@ def write(kind: Type, value: Any, out: list[str]) -> None:
     elif kind.kind == "map" and kind.item and kind.item.kind == "record":
         out.append(STRUCT)
         for key, item in value.items():
-            out.append(f"<member><name>{escape(key)}</name>")
+            out.append(f"<member><name>{key}</name>")
             write(kind.item, item, out)
             out.append("</member>")
         out.append(STRUCT_END)
@@ -261,8 +309,8 @@ def _write_members(kind: Type, value: dict[str, Any], out: list[str]) -> None:
 
 
 def dump_struct(members: dict[str, str]) -> str:
-    """A struct of members that are <value> elements already."""
-    inner = "".join([f"<member><name>{escape(name)}</name>{value}</member>" for name, value in members.items()])
+    """A struct of members that are <value> elements already. Their names stay as they are, as in XAPI."""
+    inner = "".join([f"<member><name>{name}</name>{value}</member>" for name, value in members.items()])
     return f"{STRUCT}{inner}{STRUCT_END}"
 
 

@@ -51,6 +51,25 @@ def test_drive_without_its_disc_gets_empty() -> None:
     assert (record["empty"], record["VDI"]) == (True, NULL)
 
 
+def test_tasks_go_that_were_destroyed_before_their_end() -> None:
+    async def scenario() -> list[str]:
+        """The tasks that are left after a sweep."""
+        lab = await serving.open_lab(Settings(), MemoryDisks(), SimulatedHypervisor(False))
+        world = lab.worlds[0]
+        for label, status, doomed in (
+            ("kept", "success", False),
+            ("ended", "failure", True),
+            ("runs", "pending", True),
+        ):
+            operations = {"task": "destroy"} if doomed else {}
+            world.database.create("task", {"name_label": label, "status": status, "current_operations": operations})
+        leftovers.sweep(world)
+        await lab.close(destroy_guests=True)
+        return [record["name_label"] for record in world.database.all("task")]
+
+    assert asyncio.run(scenario()) == ["kept", "on"]
+
+
 def test_repositories_are_scanned_that_ask_for_it() -> None:
     async def scenario() -> dict[str, bool]:
         """Whether the disks of a repository, by what it asks for, are still read-only after a round."""

@@ -122,14 +122,19 @@ def test_relations_change_at_both_ends(client: Client) -> None:
 # ---- tasks of clients
 
 
-def test_pending_task_is_destroyed_when_it_ends(client: Client) -> None:
+@pytest.mark.parametrize("status", ["pending", "cancelling"])
+def test_task_that_has_not_ended_is_marked_to_go(client: Client, status: str) -> None:
     task = client.xapi.task.create("a", "b")
+    client.xapi.task.set_status(task, status)
     client.xapi.task.destroy(task)
     assert client.xapi.task.get_current_operations(task) == {"task": "destroy"}
     assert client.error(client.xapi.task.destroy, task) == [
         "MAP_DUPLICATE_KEY", "task", "current_operations", task, "task",
     ]  # fmt: skip
+    # it goes with the next sweep after its end, or when it is destroyed again
     client.xapi.task.set_status(task, "success")
+    assert client.xapi.task.get_status(task) == "success"
+    client.xapi.task.destroy(task)
     assert client.error(client.xapi.task.get_status, task) == ["HANDLE_INVALID", "task", task]
 
 
