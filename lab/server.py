@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from lab import membership, transfers
@@ -36,7 +37,6 @@ HEADERS = {
     "cache-control": "no-cache, no-store",
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "X-Requested-With",
-    "connection": "keep-alive",
 }
 PAGE = "<html><body><h1>{0}</h1>{1}</body></html>"
 
@@ -89,7 +89,7 @@ class Server:
             application.router.add_route(verb, path + "{rest:.*}", answer)
         application.router.add_get("/lab/guests", self._guests, allow_head=False)
         application.router.add_get("/", self._welcome, allow_head=False)
-        application.router.add_post("/jsonrpc", self._jsonrpc)
+        application.router.add_post("/jsonrpc{rest:.*}", self._jsonrpc)
         application.router.add_post("/{path:.*}", self._xmlrpc)
         application.router.add_route("*", "/{path:.*}", self._not_found)
         return application
@@ -223,12 +223,22 @@ def _preflight(request: web.Request) -> web.Response:
     asked = request.headers.get("Access-Control-Request-Headers")
     allowed = f"{asked}, X-Requested-With" if asked else "X-Requested-With"
     headers = {**HEADERS, "access-control-allow-headers": allowed, "access-control-allow-methods": "PUT"}
-    return web.Response(headers=headers)
+    return web.Response(headers={**headers, "connection": _connection(request)})
+
+
+def _connection(request: web.Request) -> str:
+    """Whether the connection stays open after the answer: if the client does not say, by the version of HTTP."""
+    asked = request.headers.get("Connection", "").lower()
+    if asked in ("close", "keep-alive"):
+        return asked
+    return "close" if request.version < aiohttp.HttpVersion11 else "keep-alive"
 
 
 async def _without_name(request: web.Request, response: web.StreamResponse) -> None:
-    """XAPI does not say which software it is."""
+    """XAPI does not say which software it is, nor of what type its page is when there is nothing."""
     response.headers.pop("Server", None)
+    if response.status == 404:
+        response.headers.pop("Content-Type", None)
 
 
 def _short(parameter: object) -> str:
@@ -248,12 +258,12 @@ async def _body(request: web.Request) -> bytes:
 
 async def _reply(request: web.Request, parts: list[str], content_type: str) -> web.StreamResponse:
     """Send an answer; a large one goes out piece by piece."""
+    common = {**HEADERS, "connection": _connection(request), "content-type": content_type}
     length = sum(len(part) if part.isascii() else len(part.encode("utf-8", "replace")) for part in parts)
-    headers = {**HEADERS, "content-type": content_type, "content-length": str(length)}
     if length <= PIECE:
         body = "".join(parts).encode("utf-8", "replace")
-        return web.Response(body=body, headers={**HEADERS, "content-type": content_type})
-    stream = web.StreamResponse(headers=headers)
+        return web.Response(body=body, headers=common)
+    stream = web.StreamResponse(headers={**common, "content-length": str(length)})
     await stream.prepare(request)
     for piece in _pieces(parts):
         await stream.write(piece)

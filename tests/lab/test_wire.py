@@ -288,8 +288,34 @@ def test_what_no_handler_is_for(server: tuple[Lab, Path | None], verb: str, path
     link.request(verb, path, headers={"Access-Control-Request-Headers": "content-type"})
     answer = link.getresponse()
     assert answer.status == status
+    assert (answer.getheader("content-type") is None) == (status == 404 or verb == "OPTIONS")
     if verb == "OPTIONS":
         assert answer.getheader("access-control-allow-headers") == "content-type, X-Requested-With"
+    link.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "told"),
+    [
+        (11, None, "keep-alive"),
+        (11, "Keep-Alive", "keep-alive"),
+        (11, "close", "close"),
+        (10, None, "close"),
+        (10, "keep-alive", "keep-alive"),
+    ],
+)
+def test_whether_the_connection_stays_open(
+    server: tuple[Lab, Path | None], version: int, asked: str | None, told: str
+) -> None:
+    lab, authority = server
+    if authority:
+        pytest.skip("the same over TLS")
+    link = http.client.HTTPConnection(urllib.parse.urlsplit(lab.url).netloc, timeout=20)
+    link._http_vsn, link._http_vsn_str = version, f"HTTP/1.{version - 10}"  # type: ignore[attr-defined]
+    link.request("POST", "/jsonrpc/x", '{"method": "m", "params": [], "id": 1}', {"Connection": asked} if asked else {})
+    answer = link.getresponse()
+    assert (answer.getheader("connection"), answer.getheader("content-type")) == (told, "application/json")
+    assert answer.read() == b'{"result":null,"error":["MESSAGE_METHOD_UNKNOWN","m"],"id":1}'
     link.close()
 
 
