@@ -19,7 +19,7 @@ from lab.errors import Failure, internal
 from lab.registry import HANDLERS, Handler
 from lab.schema import Message
 from lab.values import Type, Typed
-from lab.world import Call, World
+from lab.world import Call, World, dummy_task
 
 LOG = logging.getLogger("lab")
 ASYNC = "Async."
@@ -29,6 +29,8 @@ NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 Prelude = Callable[[], Awaitable[None]]
 NAMES = Type("set", item=Type("string"))
 SESSION = Type("ref", "session")
+#: Classes whose calls have no task.
+WITHOUT_TASK = ("task", "event")
 
 
 class Unreadable(Failure):
@@ -125,7 +127,9 @@ class Dispatcher:
     def _start(self, bound: Bound, method: str, call: Call, arguments: list[Any], before: Prelude | None) -> Typed:
         if not bound.message.is_async:
             raise Failure("Fault", f"No async mode for this operation (rpc: {method.removeprefix(ASYNC)})")
-        task = call.task = tasks.create(self.world, method, "", call.session)
+        # calls about tasks and events have no task, and the answer is the dummy that stands for it
+        is_kept = bound.message.cls not in WITHOUT_TASK
+        task = call.task = tasks.create(self.world, method, "", call.session) if is_kept else dummy_task(method)
         in_background(self.world, self._finish(bound, call, arguments, before))
         return Typed(Type("ref", "task"), task)
 

@@ -136,6 +136,11 @@ class World:
         return next(self.database.all("pool"))["master"]
 
 
+def dummy_task(label: str) -> str:
+    """The reference of a task that is not in the database."""
+    return f"DummyRef:|{uuids.uuid4()}|{label}"
+
+
 @dataclass
 class Call:
     """One call being answered.
@@ -152,7 +157,7 @@ class Call:
     host: str = ""
 
     def __post_init__(self) -> None:
-        self.task = self.task or f"DummyRef:|{uuids.uuid4()}|{self.method}"
+        self.task = self.task or dummy_task(self.method)
 
     @property
     def db(self) -> Database:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import xmlrpc.client
@@ -136,6 +137,16 @@ def test_task_that_has_not_ended_is_marked_to_go(client: Client, status: str) ->
     assert client.xapi.task.get_status(task) == "success"
     client.xapi.task.destroy(task)
     assert client.error(client.xapi.task.get_status, task) == ["HANDLE_INVALID", "task", task]
+
+
+def test_calls_about_tasks_and_events_have_no_task(client: Client) -> None:
+    task = client.xapi.task.create("a", "b")
+    before = client.xapi.task.get_all()
+    dummy = client.xapi.Async.task.cancel(task)
+    assert re.fullmatch(r"DummyRef:\|[0-9a-f-]{36}\|Async\.task\.cancel", dummy)
+    assert client.error(client.xapi.task.get_status, dummy) == ["HANDLE_INVALID", "task", dummy]
+    assert client.xapi.task.get_all() == before
+    assert client.xapi.Async.event.register(["pool"]).startswith("DummyRef:")
 
 
 def test_client_fills_its_task_in_by_hand(client: Client) -> None:
