@@ -63,7 +63,8 @@ async def power_on(world: World, host: str) -> None:
     await world.listeners.open(address_of(world, host))
     record = database.get("host", host)
     database.set("host_metrics", record["metrics"], live=True, last_updated=now())
-    database.set("host", host, current_operations={})
+    started = {"boot_time": f"{now():.0f}.", "agent_start_time": f"{now():.0f}."}
+    database.set("host", host, current_operations={}, other_config={**record["other_config"], **started})
     running = await world.hypervisor.running()
     for vm in record["resident_VMs"]:
         found = database.get("VM", vm)

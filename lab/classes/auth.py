@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from lab import membership
 from lab.errors import Failure
 from lab.registry import implements
 from lab.world import Call
@@ -31,7 +32,7 @@ def get_group_membership(call: Call, identifier: str) -> list[str]:
 
 @implements("host.enable_external_auth")
 def enable_on_host(call: Call, host: str, config: dict[str, str], service_name: str, kind: str) -> None:
-    call.db.get("host", host)
+    membership.require_reachable(call.world, host)
     if kind not in KINDS:
         raise Failure("AUTH_UNKNOWN_TYPE", kind)
     raise Failure("AUTH_ENABLE_FAILED", f"{service_name}: there is no such directory")
@@ -51,7 +52,7 @@ def enable_in_pool(call: Call, pool: str, config: dict[str, str], service_name: 
 @implements("host.disable_external_auth")
 def disable_on_host(call: Call, host: str, config: dict[str, str], force: bool = True) -> None:
     """Nothing to leave."""
-    call.db.get("host", host)
+    membership.require_reachable(call.world, host)
 
 
 @implements("pool.disable_external_auth")

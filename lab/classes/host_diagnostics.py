@@ -48,6 +48,13 @@ def nothing_to_do(call: Call, host: str, *rest: object) -> None:
     membership.require_reachable(call.world, host)
 
 
+@implements("pool.disable_ssl_legacy")
+def disable_ssl_legacy(call: Call, pool: str) -> None:
+    """On every host, where it was never enabled; which pool is named does not matter."""
+    for host in membership.hosts_of(call.world):
+        nothing_to_do(call, host)
+
+
 @implements("host.sync_data")
 def sync_data(call: Call, host: str) -> None:
     call.db.get("host", host)

@@ -25,6 +25,7 @@ def add(world: World, name: str, address: str) -> str:
     metrics = database.create(
         "host_metrics", {"memory_total": world.settings.memory, "live": True, "last_updated": now()}
     )
+    started = f"{now():.0f}."
     version = {
         "product_brand": "XCP-ng", "product_version": "8.3.0", "product_version_text": "8.3", "platform_name": "XCP",
         "platform_version": "3.4.0", "xapi": "26.1", "xapi_build": "26.1.0", "xen": "4.17.5", "hostname": name,
@@ -39,8 +40,8 @@ def add(world: World, name: str, address: str) -> str:
             "software_version": version, "cpu_info": cpu_info(world), "edition": "xcp-ng", "sched_policy": "credit",
             "capabilities": ["xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_64"], "chipset_info": {"iommu": "false"},
             "supported_bootloaders": ["pygrub", "eliloader"], "display": "enabled",
-            "virtual_hardware_platform_versions": [0, 1, 2], "other_config": {"agent_start_time": f"{now():.0f}."},
-            "logging": {}, "license_params": {},
+            "virtual_hardware_platform_versions": [0, 1, 2], "logging": {}, "license_params": {},
+            "other_config": {"agent_start_time": started, "boot_time": started}, "ssl_legacy": False,
         },
     )  # fmt: skip
     for number in range(world.settings.cpus):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -182,3 +183,23 @@ def test_a_control_domain_has_a_screen_and_a_terminal(client: Client) -> None:
     address = client.xapi.host.get_address(client.host)
     assert {console["location"] for console in consoles} == {f"https://{address}/console?ref={domain}"}
     assert client.xapi.VM.get_affinity(domain) == client.host
+
+
+def test_legacy_protocols_stay_off(client: Client) -> None:
+    client.xapi.pool.disable_ssl_legacy(client.pool)
+    assert client.xapi.host.get_ssl_legacy(client.host) is False
+
+
+def test_a_host_tells_when_it_was_started(client: Client) -> None:
+    config = client.xapi.host.get_other_config(client.host)
+    for key in ("boot_time", "agent_start_time"):
+        assert 0 < float(config[key]) <= time.time() + 1
+
+
+@pytest.mark.parametrize(
+    ("call", "parameters"),
+    [("enable_external_auth", ({}, "service", "AD")), ("disable_external_auth", ({},))],
+)
+def test_external_authentication_is_the_hosts_own_matter(client: Client, call: str, parameters: tuple[Any]) -> None:
+    host = "OpaqueRef:00000000-0000-0000-0000-00000000dead"
+    assert client.error(getattr(client.xapi.host, call), host, *parameters) == ["HOST_OFFLINE", host]
