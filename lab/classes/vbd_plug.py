@@ -63,13 +63,10 @@ async def _unplug(call: Call, vbd: str, name: str) -> None:
     async with disks.hold(call, vbd, name):
         record = call.db.get("VBD", vbd)
         vm = call.db.get("VM", record["VM"])
-        if vm["is_control_domain"]:
-            # nobody is asked, and the path stays
-            call.db.set("VBD", vbd, currently_attached=False)
-        else:
-            if not record["empty"]:
-                await _unplug_from_guest(call, record, vm)
-            call.db.set("VBD", vbd, currently_attached=False, device="")
+        if not record["empty"] and not vm["is_control_domain"]:
+            await _unplug_from_guest(call, record, vm)
+        # the name that the device had stays
+        call.db.set("VBD", vbd, currently_attached=False)
     disks.refresh(call.world, vm.ref)
 
 
@@ -116,7 +113,8 @@ def _settle_disc(call: Call, record: Record) -> None:
     """A running PV guest's drive is attached while a disc is in it, and only then."""
     vm = call.db.get("VM", record["VM"])
     if vm["power_state"] == "Running" and vm["domain_type"] != "hvm":
-        call.db.set("VBD", record.ref, currently_attached=not record["empty"])
+        name = devices.guest_name(record["userdevice"])
+        call.db.set("VBD", record.ref, currently_attached=not record["empty"], device=name)
     call.world.refresh("VDI", record["VDI"])
 
 

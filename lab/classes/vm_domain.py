@@ -125,8 +125,8 @@ def note_running(call: Call, vm: str, host: str, state: str, resumed: bool = Fal
     for vbd in record["VBDs"]:
         found = call.db.get("VBD", vbd)
         empty_pv_cd = found["empty"] and record["domain_type"] != "hvm"
-        if not empty_pv_cd:
-            call.db.set("VBD", vbd, currently_attached=True, device=devices.guest_name(found["userdevice"]))
+        attached = found["currently_attached"] if empty_pv_cd else True
+        call.db.set("VBD", vbd, currently_attached=attached, device=devices.guest_name(found["userdevice"]))
     for vif in record["VIFs"]:
         call.db.set("VIF", vif, currently_attached=True)
     _note_metrics(call, record, {} if resumed else {"start_time": now()})
@@ -163,11 +163,11 @@ def _note_metrics(call: Call, record: Record, changes: dict[str, Any]) -> None:
 
 
 def note_halted(world: World, vm: str) -> None:
-    """Bring the records in step with a VM that runs no longer."""
+    """Bring the records in step with a VM that runs no longer; its VBDs keep the names that its devices had."""
     database = world.database
     record = database.get("VM", vm)
     for vbd in record["VBDs"]:
-        database.set("VBD", vbd, currently_attached=False, device="")
+        database.set("VBD", vbd, currently_attached=False)
     for vif in record["VIFs"]:
         database.set("VIF", vif, currently_attached=False)
     database.set("VM", vm, requires_reboot=False)

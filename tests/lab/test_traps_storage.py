@@ -114,7 +114,7 @@ def test_trap_21_clone_on_thick_lvm_costs_the_full_size_a_snapshot_does_not(clie
     assert int(client.xapi.VDI.get_physical_utilisation(snapshot)) == 8 * MIB
 
 
-def test_trap_23_autodetect_takes_the_first_free_position_and_names_exist_only_while_attached(client: Client) -> None:
+def test_trap_23_autodetect_takes_the_first_free_position_and_names_come_with_the_first_start(client: Client) -> None:
     vm = client.vm()
     client.attach(vm, "OpaqueRef:NULL", userdevice="3", type="CD", mode="RO", empty=True)
     vbds = [client.attach(vm, client.disk(), userdevice="autodetect") for _ in range(4)]
@@ -122,6 +122,8 @@ def test_trap_23_autodetect_takes_the_first_free_position_and_names_exist_only_w
     assert {client.xapi.VBD.get_device(vbd) for vbd in vbds} == {""}
     client.start(vm)
     assert [client.xapi.VBD.get_device(vbd) for vbd in vbds] == ["xvda", "xvdb", "xvdc", "xvde"]
+    client.xapi.VM.hard_shutdown(vm)
+    assert client.xapi.VBD.get_device(vbds[0]) == "xvda"
 
 
 def migrate(client: Client, vm: str, places: dict[str, str]) -> None:

@@ -73,6 +73,7 @@ def test_plug_and_unplug_change_what_is_attached(client: Client) -> None:
     assert client.error(client.xapi.VDI.destroy, disk) == ["VDI_IN_USE", disk, "destroy"]
     client.xapi.VBD.unplug_force(vbd)
     assert client.error(client.xapi.VBD.unplug, vbd) == ["DEVICE_ALREADY_DETACHED", vbd]
+    assert client.xapi.VBD.get_device(vbd) == "xvdc"
     client.xapi.VDI.destroy(disk)
 
 
