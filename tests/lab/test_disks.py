@@ -248,7 +248,6 @@ def test_scan_makes_read_only_disks_writable_again(client: Client) -> None:
     assert not client.xapi.VDI.get_read_only(disk)
 
 
-def test_iso_repository_takes_no_disks(client: Client) -> None:
-    [sr] = client.xapi.SR.get_by_name_label("ISO images")
-    with pytest.raises(Exception, match="SR_OPERATION_NOT_SUPPORTED"):
-        client.disk(SR=sr)
+def test_repository_of_the_tools_takes_no_disks(client: Client) -> None:
+    [sr] = client.xapi.SR.get_by_name_label("XenServer Tools")
+    assert client.error(lambda: client.disk(SR=sr)) == ["SR_OPERATION_NOT_SUPPORTED", sr]
