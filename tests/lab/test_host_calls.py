@@ -44,7 +44,7 @@ REFUSED: list[tuple[str, list[Any], list[str]]] = [
     ("host.enable_local_storage_caching", ["$host", "$sr"], ["HOST_NOT_DISABLED"]),
     ("host.retrieve_wlb_evacuate_recommendations", ["$host"], ["WLB_NOT_INITIALIZED"]),
     ("pool.enable_local_storage_caching", ["$pool"], ["HOSTS_FAILED_TO_ENABLE_CACHING", "$host"]),
-    ("pool.management_reconfigure", [DEAD], ["PIF_NOT_PRESENT", "$host", DEAD]),
+    ("pool.management_reconfigure", [DEAD], ["HANDLE_INVALID", "network", DEAD]),
     ("pool.add_to_guest_agent_config", ["$pool", "auto_update_enabled", "yes"],
      ["INVALID_VALUE", "guest_agent_config", "auto_update_enabled = yes"]),
     ("pool.add_to_guest_agent_config", ["$pool", "auto_update_url", "ftp://x"],

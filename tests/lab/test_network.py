@@ -146,12 +146,18 @@ def test_vlans_by_device(client: Client) -> None:
             ],
         ),
         (lambda c, pif: c.xapi.PIF.scan(UNKNOWN), ["HOST_OFFLINE", UNKNOWN]),
-        (lambda c, pif: c.xapi.pool.management_reconfigure(UNKNOWN), ["HANDLE_INVALID", "network", UNKNOWN]),
     ],
 )  # fmt: skip
 def test_pif_refuses(client: Client, what: Call, expected: list[str]) -> None:
     pif = management(client)
     assert client.error(what, client, pif) == [pif if item == "pif" else item for item in expected]
+
+
+def test_hosts_are_not_managed_through_a_network_without_links(client: Client) -> None:
+    network = new_network(client)
+    error = client.error(client.xapi.pool.management_reconfigure, network)
+    assert error == ["PIF_NOT_PRESENT", client.host, network]
+    client.xapi.network.destroy(network)
 
 
 def test_name_servers_are_kept_by_family_and_never_refused(client: Client, vlan: tuple[str, str, str]) -> None:
