@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab import generated, membership, rbac, sessions, tasks, values
+from lab import generated, rbac, sessions, tasks, values
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import HANDLERS, Handler
 from lab.schema import Message
 from lab.values import Type, Typed

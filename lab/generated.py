@@ -12,30 +12,10 @@ from typing import Any
 
 from lab import queries
 from lab.errors import Failure, internal
+from lab.inner_names import inner_name
 from lab.registry import Handler
 from lab.schema import Message
 from lab.world import Call
-
-#: Prefixes that XAPI's own database parts from the rest of a field's name with two underscores.
-SPLIT = {
-    "VM": "memory|VCPUs|actions|PV|HVM|name",
-    "VM_metrics": "memory|VCPUs",
-    "host": "name|memory|API_version",
-    "host_metrics": "memory",
-    "VBD": "qos",
-    "VIF": "qos",
-    "VBD_metrics": "io",
-    "VIF_metrics": "io",
-    "PIF_metrics": "io",
-    "pool": "",
-}
-
-
-def inner_name(cls: str, name: str) -> str:
-    """The name of a field inside XAPI's database, which shows in some errors and in queries."""
-    prefixes = SPLIT.get(cls, "name")
-    match = re.match(rf"({prefixes})_(.+)", name) if prefixes else None
-    return f"{match.group(1)}__{match.group(2)}" if match else name
 
 
 def handler(message: Message) -> Handler | None:

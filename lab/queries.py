@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from lab import generated
 from lab.database import Database, Record
 from lab.errors import Failure
+from lab.inner_names import inner_name
 from lab.values import Type, float_text, format_time
 
 TOKEN = re.compile(r'[ \t\n]*(?:(true|false|and|or|not|field|[()=])|"([^"]*)")')
@@ -32,7 +32,7 @@ class Parser:
     def __init__(self, database: Database, cls: str, text: str) -> None:
         self.cls, self.text = cls, text
         definition = database.schema.classes[cls]
-        self.types = {generated.inner_name(cls, name): (name, known.type) for name, known in definition.fields.items()}
+        self.types = {inner_name(cls, name): (name, known.type) for name, known in definition.fields.items()}
         #: where the next token begins, and the one token that was looked at ahead
         self.position = 0
         self.ahead: tuple[str, str] | None = None

@@ -17,10 +17,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from lab import membership, transfers
+from lab import transfers
 from lab.control import Control, Drop
 from lab.dispatch import ASYNC, LIST_METHODS, Dispatcher, Unreadable
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.rrd import handlers as statistics
 from lab.transfers import answers
 from lab.transfers.request import Handler

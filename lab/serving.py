@@ -15,13 +15,15 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import classes, collector, leftovers, membership, scanning, schema, topology
+from lab import classes, schema, topology
 from lab.classes import vm_domain, vm_events
 from lab.database import Database
 from lab.dispatch import in_background
+from lab.hosts import membership
 from lab.hypervisor import Callbacks, GuestReport, Hypervisor
 from lab.listeners import Listeners
 from lab.pace import Pace
+from lab.repositories import collector, leftovers, scanning
 from lab.rrd import recorder
 from lab.server import Server
 from lab.storage import Disks

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab.database import Database
-from lab.ledger import Ledger
+from lab.hosts.ledger import Ledger
 from lab.listeners import Listeners
 from lab.pace import Pace
 from lab.rrd.archive import Archive

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from lab import membership
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import Handler, implements
 from lab.world import Call, now
 

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from lab import evacuation
 from lab.classes import host_lifecycle as lifecycle
 from lab.errors import Failure
+from lab.hosts import evacuation
 from lab.registry import implements
 from lab.world import Call
 

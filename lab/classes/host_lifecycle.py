@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from lab import membership, operations
+from lab import operations
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.world import Call, World
 
 #: What allowed_operations tells of.

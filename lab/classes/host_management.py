@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from lab import membership
 from lab.database import Record
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call

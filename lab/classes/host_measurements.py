@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import membership
 from lab.errors import internal
+from lab.hosts import membership
 from lab.registry import implements
 from lab.rrd import sources
 from lab.world import Call

@@ -9,8 +9,9 @@ from __future__ import annotations
 import urllib.parse
 from dataclasses import dataclass
 
-from lab import membership, sessions
+from lab import sessions
 from lab.errors import Failure, internal, ocaml_failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.world import Call, World
 

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from lab import hosts, membership
 from lab.classes import host_lifecycle as lifecycle
 from lab.classes import vm_reset
 from lab.classes.host_settings import require_empty
 from lab.dispatch import in_background
 from lab.errors import Failure, internal
+from lab.hosts import membership
+from lab.hosts import power as hosts
 from lab.registry import implements
 from lab.world import Call, World
 

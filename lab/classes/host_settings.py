@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from lab import membership
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import Handler, implements
 from lab.world import Call
 

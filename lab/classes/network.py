@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import membership
 from lab.classes import pif as pifs
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call

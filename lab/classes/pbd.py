@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import membership, operations, shelf
+from lab import operations
 from lab.classes import secret
 from lab.classes import sr as repositories
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
+from lab.repositories import shelf
 from lab.world import Call
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import membership
 from lab.classes import pif_rules as rules
 from lab.classes.pif_rules import Kind
 from lab.database import Record
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call

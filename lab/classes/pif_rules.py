@@ -10,9 +10,9 @@ import enum
 import re
 import socket
 
-from lab import membership
 from lab.database import Record
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.values import NULL
 from lab.world import Call
 

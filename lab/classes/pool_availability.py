@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from lab import membership
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.world import Call
 

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from lab import membership, sessions
+from lab import sessions
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.world import Call, World
 

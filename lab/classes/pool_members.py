@@ -9,9 +9,11 @@ from __future__ import annotations
 import ipaddress
 import uuid as uuids
 
-from lab import hosts, inner, membership
+from lab import inner
 from lab.dispatch import in_background
 from lab.errors import Failure, internal
+from lab.hosts import membership
+from lab.hosts import power as hosts
 from lab.registry import implements
 from lab.world import Call, World
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab import inner, membership
+from lab import inner
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import Handler, implements
 from lab.world import Call, World
 

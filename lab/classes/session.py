@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import uuid as uuids
 
-from lab import membership, sessions
+from lab import sessions
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import implements
 from lab.world import Call
 

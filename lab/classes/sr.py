@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from lab import membership, operations, space
+from lab import operations
 from lab.database import Record
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import implements
+from lab.repositories import space
 from lab.world import Call, World
 
 update_space = space.update

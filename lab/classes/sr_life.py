@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import membership, shelf, space
 from lab.classes import pbd as pbds
 from lab.classes import secret
 from lab.classes import sr as repositories
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
+from lab.repositories import shelf, space
 from lab.storage.kinds import LvmKind
 from lab.world import Call
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from lab import devices, operations, space
+from lab import devices, operations
 from lab.database import Record
 from lab.errors import Failure
+from lab.repositories import space
 from lab.values import NULL
 from lab.world import Call, World
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from lab import devices, space
+from lab import devices
 from lab.classes import vbd as disks
 from lab.classes import vdi as images
 from lab.classes.vm_description import describe_disk
@@ -14,6 +14,7 @@ from lab.database import Record
 from lab.errors import Failure, internal
 from lab.hypervisor import DetachTimeout, HypervisorError
 from lab.registry import implements
+from lab.repositories import space
 from lab.values import NULL
 from lab.world import Call
 

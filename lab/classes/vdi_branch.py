@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from lab import collector, operations, volumes
+from lab import operations
 from lab.classes import sr as repositories
 from lab.classes import vdi as images
 from lab.errors import Failure
 from lab.registry import implements
+from lab.repositories import collector, volumes
 from lab.world import Call
 
 

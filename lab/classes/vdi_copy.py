@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 
-from lab import space, volumes
 from lab.classes import sr as repositories
 from lab.classes import vdi as images
 from lab.classes import vdi_life
 from lab.database import Record
 from lab.errors import Failure, internal
 from lab.registry import implements
+from lab.repositories import space, volumes
 from lab.storage import DiskError
 from lab.values import NULL
 from lab.world import Call

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab import collector, membership, shelf, space, tracking, volumes
 from lab.classes import sr as repositories
 from lab.classes import vdi as images
 from lab.classes.vdi import type_name
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.registry import implements
+from lab.repositories import collector, shelf, space, tracking, volumes
 from lab.world import Call
 
 UUID = re.compile("-".join(f"[0-9a-fA-F]{{{length}}}" for length in (8, 4, 4, 4, 12)))

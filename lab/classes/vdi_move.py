@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from lab import inner, space, tasks
+from lab import inner, tasks
 from lab.classes.host_migrate import Destination
 from lab.database import Record
 from lab.errors import Failure
+from lab.repositories import space
 from lab.storage import DiskError
 from lab.world import Call
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from lab import collector, space, tracking
 from lab.classes import vdi as images
 from lab.errors import Failure, internal
 from lab.registry import implements
+from lab.repositories import collector, space, tracking
 from lab.world import Call
 
 #: Seconds that a disk's VBDs have to go before its data is destroyed.

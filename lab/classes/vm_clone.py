@@ -11,7 +11,7 @@ import uuid as uuids
 from collections.abc import Container
 from typing import Any, Literal
 
-from lab import inner, membership, placement
+from lab import inner, placement
 from lab.classes import sr as repositories
 from lab.classes import vif as interfaces
 from lab.classes import vm_domain, vm_memory, vtpm
@@ -19,6 +19,7 @@ from lab.classes import vm_lifecycle as lifecycle
 from lab.classes.vm import new_metrics
 from lab.database import Record
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.values import NULL, copied
 from lab.world import Call

@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from lab import collector, devices, forwarding, operations, space, tasks, volumes
+from lab import devices, operations, tasks
 from lab.classes import vbd as disks
 from lab.classes import vm_lifecycle as lifecycle
 from lab.classes import vm_memory, vm_settings
 from lab.classes.vm_description import describe
 from lab.database import Record
 from lab.errors import Failure, internal
+from lab.hosts import forwarding
 from lab.hypervisor import HypervisorError
+from lab.repositories import collector, space, volumes
 from lab.storage import DiskError
 from lab.values import NULL
 from lab.world import Call, World, now

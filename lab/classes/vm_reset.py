@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from lab import membership
 from lab.classes import vm_domain
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.registry import implements
 from lab.values import NULL
 from lab.world import Call, World

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lab import inner, placement, space
+from lab import inner, placement
 from lab.classes import sr as repositories
 from lab.classes import vm_clone
 from lab.classes import vm_domain as domains
@@ -19,6 +19,7 @@ from lab.classes.vm_power import require_no_evacuation
 from lab.errors import Failure, internal
 from lab.hypervisor import HypervisorError
 from lab.registry import implements
+from lab.repositories import space
 from lab.storage import DiskError
 from lab.values import NULL
 from lab.world import Call

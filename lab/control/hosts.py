@@ -11,8 +11,9 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import hosts, membership
 from lab.dispatch import in_background
+from lab.hosts import membership
+from lab.hosts import power as hosts
 from lab.world import World
 
 

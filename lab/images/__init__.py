@@ -15,15 +15,11 @@ from lab.images.debian import RELEASES, ImageError, make_image
 
 def main(argv: list[str] | None = None) -> int:
     """The command `image NAME --output DISK.raw --authorized-key KEY.pub`; answers the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lab image", description="Make a disk with a plain Debian."
-    )
+    parser = argparse.ArgumentParser(prog="python -m lab image", description="Make a disk with a plain Debian.")
     parser.add_argument("name", choices=sorted(RELEASES), help="which system")
     parser.add_argument("--output", required=True, type=Path, help="raw disk image to write (sparse)")
     parser.add_argument("--authorized-key", required=True, type=Path, help="public SSH key that root accepts")
-    parser.add_argument(
-        "--cache", default=Path(".lab/cache"), type=Path, help="kept between runs (%(default)s)"
-    )
+    parser.add_argument("--cache", default=Path(".lab/cache"), type=Path, help="kept between runs (%(default)s)")
     parser.add_argument("--mirror", help="Debian mirror, when not the one mmdebstrap knows by itself")
     parser.add_argument("--hostname", default="debian", help="the guest's name (%(default)s)")
     parser.add_argument("--refresh", action="store_true", help="build afresh, with the packages of today")

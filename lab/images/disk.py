@@ -85,9 +85,7 @@ def build_disk(disk: Path, tree: Path, identity: DiskIdentity, scratch: Path) ->
     _grub_mkimage(root, "i386-pc", core, ["biosdisk"], prefix="(,gpt3)/boot/grub")
     _write_bios_grub(disk, boot.read_bytes(), core.read_bytes())
     efi = scratch / "grubx64.efi"
-    _grub_mkimage(
-        root, "x86_64-efi", efi, ["efi_gop", "efi_uga", "all_video"], prefix="/EFI/debian", config=esp_cfg
-    )
+    _grub_mkimage(root, "x86_64-efi", efi, ["efi_gop", "efi_uga", "all_video"], prefix="/EFI/debian", config=esp_cfg)
     _write_esp(disk, efi, identity, scratch)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab import membership
 from lab.classes import sr as repositories
 from lab.classes import vm_memory
 from lab.database import Record
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.values import NULL, float_text
 from lab.world import World
 

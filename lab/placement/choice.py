@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from lab.database import Record
 from lab.errors import Failure
-from lab.ledger import load_of
+from lab.hosts.ledger import load_of
 from lab.placement.checks import refusal
 from lab.values import NULL
 from lab.world import World

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from lab import redirect
 from lab.classes import sr as repositories
+from lab.hosts import redirect
 from lab.rrd import document, recorder, updates
 from lab.rrd.archive import Archive
 from lab.transfers import answers

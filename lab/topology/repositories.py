@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid as uuids
 from typing import Any
 
-from lab import space, volumes
+from lab.repositories import space, volumes
 from lab.storage.kinds import KINDS
 from lab.world import Call, World
 

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lab import inner, space
+from lab import inner
 from lab.classes import sr as repositories
 from lab.database import Record
 from lab.errors import Failure, internal
+from lab.repositories import space
 from lab.storage import BLOCK_SIZE, DiskError, Disks, Extent
 from lab.transfers import raw, vhd, xva
 from lab.transfers.answers import Stream

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from lab import membership, redirect
 from lab.classes import sr as repositories
 from lab.errors import Failure
+from lab.hosts import membership, redirect
 from lab.transfers.request import Transfer
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lab import space
 from lab.classes import vm_memory
 from lab.database import Record
+from lab.repositories import space
 from lab.values import NULL, Type
 from lab.world import World
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from lab import leftovers, scanning, serving
+from lab import serving
 from lab.hypervisor.simulated import SimulatedHypervisor
 from lab.registry import HANDLERS
+from lab.repositories import leftovers, scanning
 from lab.storage.memory import MemoryDisks
 from lab.values import NULL
 from lab.world import Call, Settings, World

@@ -14,9 +14,9 @@ import base64
 import json
 from dataclasses import asdict, dataclass
 
-from lab import space
 from lab.database import Record
 from lab.errors import Failure
+from lab.repositories import space
 from lab.storage import GRAIN
 from lab.world import World
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab import collector, space, tracking, volumes
 from lab.database import Record
+from lab.repositories import collector, space, tracking, volumes
 from lab.storage import Shape
 from lab.storage.kinds import FileKind, Kind
 from lab.world import Call, World

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from lab import membership, placement, tasks
+from lab import placement, tasks
 from lab.classes import vm_lifecycle, vm_memory, vm_migrate
 from lab.errors import Failure, internal
+from lab.hosts import membership
 from lab.values import NULL, Type
 from lab.world import Call, World
 

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from lab import space, tracking
 from lab.database import Record
+from lab.repositories import space, tracking
 from lab.storage import DiskBusy, DiskError, Shape
 from lab.storage.kinds import Kind
 from lab.values import NULL

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lab import membership
 from lab.errors import Failure
+from lab.hosts import membership
 from lab.values import NULL
 from lab.world import Call, World
 

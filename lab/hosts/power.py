@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 
-from lab import forwarding, membership
 from lab.classes import vm_domain
 from lab.dispatch import in_background
+from lab.hosts import forwarding, membership
 from lab.world import World, now
 
 #: Seconds after which a server that is to restart does so: by then the call that asked for it has its answer.

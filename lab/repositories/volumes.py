@@ -12,8 +12,8 @@ from __future__ import annotations
 import uuid as uuids
 from typing import Any
 
-from lab import collector, space, tracking
 from lab.database import Record
+from lab.repositories import collector, space, tracking
 from lab.storage import BLOCK_SIZE
 from lab.storage.kinds import Kind, LvmKind
 from lab.values import NULL
