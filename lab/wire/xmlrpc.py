@@ -277,7 +277,7 @@ def write(kind: Type, value: Any, out: list[str]) -> None:
     elif kind.kind == "map" and kind.item and kind.item.kind == "record":
         out.append(STRUCT)
         for key, item in value.items():
-            out.append(f"<member><name>{key}</name>")
+            out.append(f"<member><name>{escape(key)}</name>")
             write(kind.item, item, out)
             out.append("</member>")
         out.append(STRUCT_END)
@@ -309,8 +309,8 @@ def _write_members(kind: Type, value: dict[str, Any], out: list[str]) -> None:
 
 
 def dump_struct(members: dict[str, str]) -> str:
-    """A struct of members that are <value> elements already. Their names stay as they are, as in XAPI."""
-    inner = "".join([f"<member><name>{name}</name>{value}</member>" for name, value in members.items()])
+    """A struct of members that are <value> elements already. Names are escaped, though XAPI forgets that."""
+    inner = "".join([f"<member><name>{escape(name)}</name>{value}</member>" for name, value in members.items()])
     return f"{STRUCT}{inner}{STRUCT_END}"
 
 

@@ -24,8 +24,8 @@ from lab.wire import xmlrpc as lab_xmlrpc
 from tests.support.lab import Lab
 
 printable = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"))
-# XAPI reads no empty name of a member, and writes names as they are
-names = printable.filter(lambda name: name and not set("&<>\r") & set(name))
+# XAPI reads no empty name of a member
+names = printable.filter(lambda name: name and "\r" not in name)
 parameters = st.recursive(
     st.booleans() | st.integers(-(2**31), 2**31 - 1) | printable | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
