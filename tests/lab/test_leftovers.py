@@ -68,7 +68,7 @@ def test_tasks_go_that_were_destroyed_before_their_end() -> None:
         await lab.close(destroy_guests=True)
         return [record["name_label"] for record in world.database.all("task")]
 
-    assert asyncio.run(scenario()) == ["kept", "on"]
+    assert asyncio.run(scenario()) == ["kept", "runs"]
 
 
 def test_repositories_are_scanned_that_ask_for_it() -> None:
