@@ -48,15 +48,9 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
 @asynccontextmanager
 async def reserved(call: Call, vm: str, host: str) -> AsyncIterator[None]:
     """Keep memory on a host for a VM that is about to run there; the host is busy with a migration meanwhile."""
-    async with host_lifecycle.hold(call, host, "vm_migrate"):
-        call.db.set("VM", vm, scheduled_to_be_resident_on=host)
+    async with host_lifecycle.hold(call, host, "vm_migrate"), domains.reserved(call, vm, host):
         vm_memory.update_host(call.world, host)
-        try:
-            yield
-        finally:
-            if call.db.exists("VM", vm):
-                call.db.set("VM", vm, scheduled_to_be_resident_on=NULL)
-            vm_memory.update_host(call.world, host)
+        yield
 
 
 async def _pass_through(call: Call, vm: str) -> None:
