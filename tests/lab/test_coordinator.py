@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import xmlrpc.client
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import XenAPI
 
 from tests.support.lab import PASSWORD, Lab, new_lab
+from tests.support.waiting import attempts
 
 from .conftest import Client, connect
 
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-SHUT = 1000
 
 
 @pytest.fixture
@@ -44,19 +45,16 @@ def raw(lab: Lab, address: str) -> Any:
 
 def until(ask: Callable[[], Any]) -> Any:
     """What it answers once it no longer fails."""
-    for attempt in range(SHUT):
-        try:
+    for _attempt in attempts():
+        with suppress(OSError, XenAPI.Failure, xmlrpc.client.Fault):
             return ask()
-        except (OSError, XenAPI.Failure, xmlrpc.client.Fault):
-            if attempt == SHUT - 1:
-                raise
-    raise AssertionError("not reached")
+    return ask()
 
 
 def session_ends(client: Client) -> None:
     """Wait until the server knows the session no more; the SDK would log in again."""
     server = xmlrpc.client.ServerProxy(client.url)
-    for _attempt in range(SHUT):
+    for _attempt in attempts():
         try:
             if server.session.get_uuid(client.session.handle, client.session.handle)["Status"] == "Failure":
                 return
@@ -180,5 +178,5 @@ def test_a_host_leaves_the_pool_with_its_own_storage(lab: Lab, client: Client) -
     assert second not in client.xapi.host.get_all()
     assert len(client.xapi.SR.get_by_name_label("Local storage")) == 2
     with pytest.raises(OSError):
-        for _attempt in range(SHUT):
+        for _attempt in attempts():
             login_error(lab, SECOND)

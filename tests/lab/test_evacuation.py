@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.lab import Lab, new_lab
+from tests.support.waiting import attempts
 
 from .conftest import VIF, Client, connect
 
@@ -172,7 +173,7 @@ def test_only_an_empty_disabled_host_is_turned_off(client: Client) -> None:
 
 def _connect_until_refused(client: Client, address: str) -> None:
     url = client.url.replace("127.0.0.1", address)
-    for _attempt in range(1000):
+    for _attempt in attempts():
         assert client.error(connect, url)[0] == "HOST_IS_SLAVE"
 
 

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from tests.support.lab import Lab, new_lab
+from tests.support.waiting import attempts
 
 from .conftest import Client, connect
 
@@ -128,18 +130,18 @@ def test_a_revived_host_has_halted_vms_and_takes_new_ones(lab: Lab, client: Clie
     assert client.error(connect, lab.at(client.xapi.host.get_address(host)))[0] == "HOST_IS_SLAVE"
 
 
+def connect_when_there(url: str) -> Client:
+    for _attempt in attempts():
+        with suppress(OSError):
+            return connect(url)
+    raise AssertionError("the coordinator did not come back")
+
+
 def test_a_coordinator_that_comes_back_knows_no_sessions(lab: Lab, client: Client) -> None:
     vm = client.vm(name_label="kept")
     elsewhere = running_on(client, members(client)[0])
     lab.kill_host(uuid(client, client.host), seconds=0.2)
-    again = None
-    for _attempt in range(200):
-        try:
-            again = connect(lab.url)
-            break
-        except OSError:
-            continue
-    assert again
+    again = connect_when_there(lab.url)
     assert again.session.handle != client.session.handle
     assert again.xapi.VM.get_name_label(vm) == "kept"
     assert again.xapi.VM.get_power_state(elsewhere) == "Running"
