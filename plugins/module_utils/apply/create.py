@@ -17,6 +17,7 @@ from typing import Any
 from ..model.identity import HostKey, Identity, Ipv4, Ipv6, Nic
 from ..model.instances import unfinished_name
 from ..model.labels import PREFIX, Kind, other_config
+from ..plan import blocked
 from ..plan.actions import Create, NicPlan
 from ..plan.attachments import OVERLAY, ROOT, SWAP, nic_label, parse_nic_label
 from ..plan.spec import VmPoolSpec
@@ -29,10 +30,6 @@ from ..xapi.errors import ApiFailure
 from ..xapi.streams import import_chunked
 from .disks import attach_disk, create_disk
 from .worksite import Worksite
-
-#: What would copy, move or destroy a shared master if it were done to an instance as a whole.
-BLOCKED = ("clone", "copy", "snapshot", "checkpoint", "migrate_send", "export", "create_template")
-BLOCKED_TEXT = "Skinnybox instance: this would copy or destroy its shared master image"
 
 
 def make_instance(site: Worksite, spec: VmPoolSpec, create: Create) -> str:
@@ -122,7 +119,7 @@ def _configure(site: Worksite, vm: str, spec: VmPoolSpec, instance: str) -> None
     if spec.vcpus is not None:
         set_vcpus(site, vm, spec.vcpus)
     site.client.call("VM.set_xenstore_data", vm, {"vm-data/skinnybox/instance": instance})
-    site.client.call("VM.set_blocked_operations", vm, dict.fromkeys(BLOCKED, BLOCKED_TEXT))
+    site.client.call("VM.set_blocked_operations", vm, blocked.INSTANCE)
 
 
 def set_vcpus(site: Worksite, vm: str, vcpus: int) -> None:

@@ -14,16 +14,13 @@ from ..golden.boot_cd import Seal
 from ..model.labels import PREFIX, TAG, Kind, other_config
 from ..model.masters import MasterVersion
 from ..model.records import NULL, Disk, VirtualMachine, epoch
+from ..plan import blocked
 from ..plan.attachments import BOOT, ROOT
 from ..plan.master import Remains, announcement
 from ..xapi.errors import ApiFailure
 from .disks import attach_disk, create_disk
 from .ownership import already_gone, destroy_disk
 from .worksite import Worksite
-
-#: What a client must not do to a blueprint: an instance started from it by hand would have no overlay.
-_BLOCKED = ("start", "start_on", "copy", "export", "provision", "destroy")
-_BLOCKED_TEXT = "Skinnybox blueprint: instances are made from it by skinnybox.xenserver.vm_pool"
 
 #: XAPI's answers where an SR cannot snapshot, or the chain is at its end: then the disk is copied in full.
 _NO_SNAPSHOT = ("SR_BACKEND_FAILURE_109", "SR_OPERATION_NOT_SUPPORTED", "SR_BACKEND_FAILURE_82")
@@ -100,7 +97,7 @@ def publish(
     blueprint = _create_blueprint(site, title, golden, labels)
     attach_disk(site, blueprint, root_ref, ROOT, "RO", "CD")
     attach_disk(site, blueprint, boot_ref, BOOT, "RO", "CD")
-    site.client.call("VM.set_blocked_operations", blueprint, dict.fromkeys(_BLOCKED, _BLOCKED_TEXT))
+    site.client.call("VM.set_blocked_operations", blueprint, blocked.BLUEPRINT)
     uuid = site.client.call("VM.get_uuid", blueprint)
     site.client.call("VM.add_to_other_config", blueprint, PREFIX + "uuid", uuid)
     return blueprint
