@@ -13,12 +13,8 @@ from typing import Any
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import unfinished_name
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import (
-    CLASSES,
-    NULL,
-    HostPool,
-    host_pool,
-)
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.reading import CLASSES, host_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL, HostPool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec, parse_vm_pool
@@ -38,10 +34,10 @@ class World:
     def __init__(self) -> None:
         self.records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in CLASSES}
         self._numbers = itertools.count(1)
-        self.host = self.add("host", name_label="xen1", enabled=True)
+        self.host = self.add_host("xen1")
         self.sr = self.add_sr("Local SSD")
-        self.network = self.add("network", name_label="Production")
-        self.pool = self.add("pool", name_label="london", default_SR=self.sr, other_config={})
+        self.network = self.add_network("Production", self.host)
+        self.pool = self.add("pool", name_label="london", master=self.host, default_SR=self.sr, other_config={})
 
     def add(self, name: str, **fields: Any) -> str:
         """Add a record; its reference."""
@@ -55,6 +51,22 @@ class World:
         if shuffled is None:
             return host_pool(self.records)
         return host_pool({name: dict(_shuffle(list(found.items()), shuffled)) for name, found in self.records.items()})
+
+    def add_host(self, name: str, memory: int = 256 * GIB, cpus: int = 32, **fields: Any) -> str:
+        """A host that is enabled and, unless told otherwise, lives; its memory is in bytes."""
+        metrics = self.add("host_metrics", live=fields.pop("live", True), memory_total=str(memory))
+        return self.add("host", **{
+            "name_label": name, "enabled": True, "metrics": metrics,
+            "address": f"10.0.0.{len(self.records['host']) + 1}", "cpu_info": {"cpu_count": str(cpus)},
+            "memory_overhead": str(GIB), "tags": [], "other_config": {}, **fields,
+        })  # fmt: skip
+
+    def add_network(self, name: str, *hosts: str, **fields: Any) -> str:
+        """A network with a PIF on each of the hosts."""
+        network = self.add("network", **{"name_label": name, "other_config": {}, **fields})
+        for host in hosts:
+            self.add("PIF", network=network, host=host)
+        return network
 
     def add_sr(
         self,
@@ -75,6 +87,8 @@ class World:
             shared=shared,
             physical_size=str(size),
             physical_utilisation="0",
+            tags=[],
+            other_config={},
         )
         self.add("PBD", SR=sr, host=self.host, currently_attached=plugged)
         return sr
@@ -83,7 +97,9 @@ class World:
         """A VDI."""
         return self.add("VDI", **{
             "name_label": name, "SR": sr or self.sr, "virtual_size": str(size), "physical_utilisation": "0",
-            "managed": True, "snapshot_of": NULL, "snapshot_time": NEVER, "other_config": {}, "VBDs": [], **fields,
+            "type": "user", "managed": True, "read_only": False, "sharable": False, "on_boot": "persist",
+            "sm_config": {}, "is_a_snapshot": False, "snapshot_of": NULL, "snapshot_time": NEVER, "snapshots": [],
+            "other_config": {}, "VBDs": [], **fields,
         })  # fmt: skip
 
     def add_vm(self, name: str, power_state: str = "Halted", **fields: Any) -> str:
@@ -91,19 +107,24 @@ class World:
         return self.add("VM", **{
             "name_label": name, "power_state": power_state, "is_a_template": False, "is_a_snapshot": False,
             "is_control_domain": False, "resident_on": self.host if power_state == "Running" else NULL,
-            "VCPUs_max": "1", "memory_static_max": str(GIB), "other_config": {}, "guest_metrics": NULL,
-            "xenstore_data": {}, **fields,
+            "scheduled_to_be_resident_on": NULL, "affinity": NULL,
+            "VCPUs_max": "1", "VCPUs_at_startup": "1", "VCPUs_params": {},
+            "memory_static_max": str(GIB), "memory_dynamic_max": str(GIB), "memory_dynamic_min": str(GIB),
+            "memory_static_min": str(GIB), "memory_overhead": "12582912",
+            "platform": {}, "HVM_boot_params": {"order": "cd"}, "xenstore_data": {}, "blocked_operations": {},
+            "current_operations": {}, "tags": [], "other_config": {}, "guest_metrics": NULL, **fields,
         })  # fmt: skip
 
     def attach(self, vm: str, vdi: str, position: str, mode: str = "RW", type_: str = "Disk") -> str:
         """A VBD."""
-        vbd = self.add("VBD", VM=vm, VDI=vdi, userdevice=position, type=type_, mode=mode, currently_attached=False)
+        vbd = self.add("VBD", VM=vm, VDI=vdi, userdevice=position, type=type_, mode=mode, currently_attached=False,
+                       bootable=False, other_config={})  # fmt: skip
         self.records["VDI"][vdi]["VBDs"].append(vbd)
         return vbd
 
     def add_nic(self, vm: str, device: int = 0, mac: str = "0a:00:00:00:00:01") -> str:
         """A VIF."""
-        return self.add("VIF", VM=vm, network=self.network, device=str(device), MAC=mac)
+        return self.add("VIF", VM=vm, network=self.network, device=str(device), MAC=mac, currently_attached=False)
 
     def uuid_of(self, name: str, ref: str) -> str:
         return self.records[name][ref]["uuid"]

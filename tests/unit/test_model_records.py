@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import guest_report, instance_facts
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import instances
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import epoch, guest_addresses
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.reading import epoch, guest_addresses
 from tests.support.model import World
 
 

@@ -13,7 +13,8 @@ from typing import Any, Mapping
 from ..golden.boot_cd import Seal
 from ..model.labels import PREFIX, TAG, Kind, other_config
 from ..model.masters import MasterVersion
-from ..model.records import NULL, Disk, VirtualMachine, epoch
+from ..model.reading import epoch
+from ..model.records import NULL, Disk, VirtualMachine
 from ..plan import blocked
 from ..plan.attachments import BOOT, ROOT
 from ..plan.master import Remains, announcement
@@ -149,9 +150,10 @@ def _finish_disk(site: Worksite, vdi: str) -> str:
 
 
 def _create_blueprint(site: Worksite, title: str, golden: VirtualMachine, labels: Mapping[str, str]) -> str:
-    record: dict[str, Any] = {field: golden.record[field] for field in _INHERITED if field in golden.record}
+    of_golden = site.client.call("VM.get_record", golden.ref)
+    record: dict[str, Any] = {field: of_golden[field] for field in _INHERITED if field in of_golden}
     # No disk can be booted from: firmware does not see a read-only Disk, so the CD is all there is.
-    record["HVM_boot_params"] = {**golden.record["HVM_boot_params"], "order": "d"}
+    record["HVM_boot_params"] = {**of_golden["HVM_boot_params"], "order": "d"}
     record.update(
         name_label=title,
         name_description=f"Skinnybox blueprint of master image {title}",

@@ -40,7 +40,7 @@ def wait_for_guests(
 
 
 def _went_down(instance: Instance) -> str:
-    report = guest_report(instance.vm.record.get("xenstore_data", {}).get(REPORT_KEY, ""))
+    report = guest_report(instance.vm.xenstore_data.get(REPORT_KEY, ""))
     reason = report.get("reason") or report.get("message") or "look at its console for the reason"
     return f"{instance.name} (VM {instance.vm.uuid}): switched itself off while booting: {reason}."
 

@@ -35,7 +35,7 @@ def instance_facts(pool: HostPool, instance: Instance) -> dict[str, Any]:
         "ssh_host_key": vm.labels["host_key"],
         "overlay": disk_facts(pool, instance.overlay),
         "swap": disk_facts(pool, instance.swap),
-        "report": guest_report(vm.record.get("xenstore_data", {}).get(REPORT_KEY, "")),
+        "report": guest_report(vm.xenstore_data.get(REPORT_KEY, "")),
     }
 
 

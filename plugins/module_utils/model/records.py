@@ -1,32 +1,37 @@
 # Copyright (c) 2026 Skinnybox contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""XAPI's records as frozen dataclasses, and the whole host pool made of them. Pure: no I/O."""
+"""XAPI's records as frozen dataclasses, and the whole host pool made of them. Pure: no I/O.
+
+Only the fields that somebody looks at are kept: ten thousand instances must fit into a controller's memory.
+"""
+
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any, Mapping
+from dataclasses import dataclass
+from typing import Mapping
 
 from .labels import Kind, Labels, Standing
-
-Records = Mapping[str, Mapping[str, Mapping[str, Any]]]
-
-#: The classes that make up a :class:`HostPool`: one ``get_all_records`` each, however many VMs there are.
-CLASSES = ("pool", "host", "SR", "PBD", "network", "VM", "VDI", "VBD", "VIF", "VM_guest_metrics")
 
 NULL = "OpaqueRef:NULL"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Host:
     ref: str
     uuid: str
     name: str
     enabled: bool
+    live: bool  # as the coordinator last heard of it
+    address: str  # of its management interface
+    cpus: int
+    memory: int  # bytes, all that it has
+    memory_overhead: int  # bytes that the hypervisor itself takes
+    tags: tuple[str, ...]
+    other_config: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StorageRepository:
     ref: str
     uuid: str
@@ -34,39 +39,56 @@ class StorageRepository:
     type: str
     content_type: str
     shared: bool
-    free: int  # bytes not yet used, as XAPI last counted them
+    size: int  # bytes, as XAPI last counted them
+    used: int
     attached_hosts: tuple[str, ...]  # refs of the hosts on which a PBD is plugged
+    tags: tuple[str, ...]
+    other_config: Mapping[str, str]
+
+    @property
+    def free(self) -> int:
+        """Bytes not yet used, as XAPI last counted them."""
+        return max(0, self.size - self.used)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Network:
     ref: str
     uuid: str
     name: str
+    hosts: tuple[str, ...]  # refs of the hosts that have a PIF in it; none = within one host only
+    other_config: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Disk:
     """A VDI."""
 
     ref: str
     uuid: str
     name: str
+    type: str
     sr: str
     size: int  # bytes, as the guest sees it
     used: int  # bytes that it takes on its SR
     managed: bool
+    read_only: bool
+    sharable: bool
+    on_boot: str  # persist or reset
+    parent: str  # uuid of the VHD that it is a difference to; empty = none, or the SR does not say
+    is_snapshot: bool
     snapshot_of: str
     snapshot_time: float  # epoch seconds by the host's clock; 0 for what is no snapshot
+    snapshots: tuple[str, ...]  # refs
     labels: Labels
-    vbds: tuple[str, ...]
+    vbds: tuple[str, ...]  # refs
 
     @property
     def standing(self) -> Standing:
         return self.labels.standing(self.uuid)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A VBD."""
 
@@ -77,10 +99,12 @@ class Attachment:
     position: str
     type: str
     mode: str
+    bootable: bool
     attached: bool
+    owner: bool  # whether tools that delete the VM delete the disk with it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NetworkInterface:
     """A VIF."""
 
@@ -90,9 +114,10 @@ class NetworkInterface:
     network: str
     device: int
     mac: str
+    attached: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VirtualMachine:
     ref: str
     uuid: str
@@ -101,18 +126,36 @@ class VirtualMachine:
     is_template: bool
     is_snapshot: bool
     is_control_domain: bool
-    host: str
-    vcpus: int
+    host: str  # where it runs; NULL when it does not
+    scheduled_host: str  # where it is about to run
+    affinity: str  # where it should run
+    vcpus: int  # VCPUs_max
+    vcpus_at_startup: int
+    vcpus_params: Mapping[str, str]
     memory: int  # bytes, static maximum
+    memory_dynamic_max: int
+    memory_dynamic_min: int
+    memory_static_min: int
+    memory_overhead: int  # bytes that a host needs for it besides
+    platform: Mapping[str, str]
+    boot_params: Mapping[str, str]  # HVM_boot_params
+    xenstore_data: Mapping[str, str]
+    blocked_operations: Mapping[str, str]
+    current_operations: tuple[str, ...]
+    tags: tuple[str, ...]
     labels: Labels
     addresses: tuple[str, ...]  # as the guest's agent reports them, first NIC first
     attachments: tuple[Attachment, ...]
     interfaces: tuple[NetworkInterface, ...]
-    record: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property
     def standing(self) -> Standing:
         return self.labels.standing(self.uuid)
+
+    @property
+    def boot_order(self) -> str:
+        """What its firmware tries, in this order: letters c (disk), d (CD), n (network)."""
+        return self.boot_params.get("order", "")
 
     def is_ours(self, kind: Kind) -> bool:
         """Whether it is a finished object of this kind that Skinnybox owns."""
@@ -126,6 +169,7 @@ class HostPool:
     ref: str
     uuid: str
     name: str
+    coordinator: str
     default_sr: str
     other_config: Mapping[str, str]
     hosts: Mapping[str, Host]
@@ -137,126 +181,3 @@ class HostPool:
     def users_of(self, disk: Disk) -> list[VirtualMachine]:
         """The VMs and templates that have an attachment of this disk."""
         return [vm for vm in self.vms.values() if any(a.vdi == disk.ref for a in vm.attachments)]
-
-
-def host_pool(records: Records) -> HostPool:
-    """Make the model out of the answers of ``get_all_records`` of :data:`CLASSES`."""
-    ref, pool = next(iter(records["pool"].items()))
-    return HostPool(
-        ref=ref,
-        uuid=pool["uuid"],
-        name=pool["name_label"],
-        default_sr=pool["default_SR"],
-        other_config=pool["other_config"],
-        hosts={
-            ref: Host(ref, r["uuid"], r["name_label"], bool(r["enabled"])) for ref, r in records["host"].items()
-        },
-        srs=_storage_repositories(records),
-        networks={ref: Network(ref, r["uuid"], r["name_label"]) for ref, r in records["network"].items()},
-        disks={ref: _disk(ref, r) for ref, r in records["VDI"].items()},
-        vms=_virtual_machines(records),
-    )
-
-
-def _storage_repositories(records: Records) -> dict[str, StorageRepository]:
-    attached: dict[str, list[str]] = {}
-    for pbd in records["PBD"].values():
-        if pbd["currently_attached"]:
-            attached.setdefault(pbd["SR"], []).append(pbd["host"])
-    return {
-        ref: StorageRepository(
-            ref=ref,
-            uuid=r["uuid"],
-            name=r["name_label"],
-            type=r["type"],
-            content_type=r["content_type"],
-            shared=bool(r["shared"]),
-            free=max(0, int(r["physical_size"]) - int(r["physical_utilisation"])),
-            attached_hosts=tuple(attached.get(ref, ())),
-        )
-        for ref, r in records["SR"].items()
-    }
-
-
-def _disk(ref: str, r: Mapping[str, Any]) -> Disk:
-    return Disk(
-        ref=ref,
-        uuid=r["uuid"],
-        name=r["name_label"],
-        sr=r["SR"],
-        size=int(r["virtual_size"]),
-        used=int(r["physical_utilisation"]),
-        managed=bool(r["managed"]),
-        snapshot_of=r["snapshot_of"],
-        snapshot_time=epoch(r["snapshot_time"]),
-        labels=Labels.of(r["other_config"]),
-        vbds=tuple(r["VBDs"]),
-    )
-
-
-def _virtual_machines(records: Records) -> dict[str, VirtualMachine]:
-    attachments: dict[str, list[Attachment]] = {}
-    for ref, r in records["VBD"].items():
-        attachments.setdefault(r["VM"], []).append(
-            Attachment(
-                ref=ref,
-                uuid=r["uuid"],
-                vm=r["VM"],
-                vdi=r["VDI"],
-                position=r["userdevice"],
-                type=r["type"],
-                mode=r["mode"],
-                attached=bool(r["currently_attached"]),
-            )
-        )
-    interfaces: dict[str, list[NetworkInterface]] = {}
-    for ref, r in records["VIF"].items():
-        interfaces.setdefault(r["VM"], []).append(
-            NetworkInterface(ref, r["uuid"], r["VM"], r["network"], int(r["device"]), r["MAC"])
-        )
-    machines = {}
-    for ref, r in records["VM"].items():
-        metrics = records["VM_guest_metrics"].get(r["guest_metrics"], {})
-        machines[ref] = VirtualMachine(
-            ref=ref,
-            uuid=r["uuid"],
-            name=r["name_label"],
-            power_state=r["power_state"],
-            is_template=bool(r["is_a_template"]),
-            is_snapshot=bool(r["is_a_snapshot"]),
-            is_control_domain=bool(r["is_control_domain"]),
-            host=r["resident_on"],
-            vcpus=int(r["VCPUs_max"]),
-            memory=int(r["memory_static_max"]),
-            labels=Labels.of(r["other_config"]),
-            # Stale after a shutdown or a clone: only a running guest's word counts (XAPI clears it at start).
-            addresses=guest_addresses(metrics.get("networks", {})) if r["power_state"] == "Running" else (),
-            attachments=tuple(sorted(attachments.get(ref, ()), key=lambda a: _position(a.position))),
-            interfaces=tuple(sorted(interfaces.get(ref, ()), key=lambda i: i.device)),
-            record=r,
-        )
-    return machines
-
-
-def epoch(moment: Any) -> float:
-    """XAPI's date and time (``20260101T00:00:00Z``, as xmlrpc.client gives it) as epoch seconds."""
-    text = str(moment).replace("-", "").rstrip("Z")
-    return datetime.strptime(text[:17], "%Y%m%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
-
-
-def _position(userdevice: str) -> tuple[int, str]:
-    return (int(userdevice), "") if userdevice.isdigit() else (1 << 31, userdevice)
-
-
-def guest_addresses(networks: Mapping[str, str]) -> tuple[str, ...]:
-    """Addresses out of ``VM_guest_metrics.networks``: IPv4 before IPv6, by NIC; link-local ones left out.
-
-    Keys are ``<device>/ip`` (old agents), ``<device>/ipv4/<n>`` and ``<device>/ipv6/<n>``.
-    """
-    found = []
-    for key, address in networks.items():
-        device, _slash, rest = key.partition("/")
-        family = 6 if rest.startswith("ipv6") else 4
-        if device.isdigit() and address and not address.lower().startswith("fe80:"):
-            found.append((int(device), family, key, address))
-    return tuple(dict.fromkeys(address for _device, _family, _key, address in sorted(found)))

@@ -47,7 +47,7 @@ def find_golden_vm(pool: HostPool, wanted: str) -> VirtualMachine:
         raise Refused(
             f"Golden VM {vm.name!r} ({vm.uuid}) is {vm.power_state}; seal it and shut it down, then publish."
         )
-    if vm.record.get("platform", {}).get("secureboot") == "true":
+    if vm.platform.get("secureboot") == "true":
         raise Refused(
             f"Golden VM {vm.name!r} ({vm.uuid}) boots with Secure Boot, which refuses the boot CD's unsigned GRUB. Set "
             "platform:secureboot=false on it."

@@ -5,6 +5,7 @@
 
 The standard library's xmlrpc.client instead of the XenAPI SDK, for reasons in docs/decisions/0003-xapi-client.md.
 """
+
 from __future__ import annotations
 
 import http.client

@@ -6,6 +6,7 @@
 The server answers 200 before it reads a byte, so only the task says whether an upload worked; it redirects to a
 host that sees the SR, and only the query string survives that (xapi's import_raw_vdi handler).
 """
+
 from __future__ import annotations
 
 import http.client

@@ -7,6 +7,7 @@ One ``event.from`` subscription serves all threads; a call for each task would b
 starts. XAPI forgets ended tasks after an hour and may forget any above 200, so an unknown task is an unknown
 result, never a success.
 """
+
 from __future__ import annotations
 
 import re

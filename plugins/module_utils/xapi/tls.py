@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP connections to XAPI: verified by default, against a CA file or a pinned certificate."""
+
 from __future__ import annotations
 
 import hashlib
