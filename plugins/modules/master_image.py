@@ -108,8 +108,9 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records 
     VirtualMachine,
 )
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import master as plan
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_master
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName, parse_master
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName
 
 OPTIONS = {
     **module.LOCK_OPTIONS,

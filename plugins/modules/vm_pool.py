@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
   - skinnybox.xenserver.locking
+  - skinnybox.xenserver.vm_pool
   - skinnybox.xenserver.attributes
 options:
   name:
@@ -32,103 +33,12 @@ options:
     choices: [present, absent]
     default: present
   size:
-    description: How many instances there are to be. Required with O(state=present).
+    description: How many instances there are to be. Required with O(state=present), as is O(master).
     type: int
-  master:
-    description:
-      - The master image, by name (its promoted version) or with a version, such as V(noble:7).
-      - Required with O(state=present).
-    type: str
   instances:
     description: With O(state=absent), the names of the instances to be removed; without it, all are.
     type: list
     elements: str
-  instance_name:
-    description: Template of instance names, also used as hostnames. C({pool}) and C({number}) stand for their values.
-    type: str
-    default: "{pool}-{number:03d}"
-  overlay:
-    description: The overlay disk of each instance.
-    type: dict
-    suboptions:
-      size:
-        description: Its size, such as V(1 GiB). Only what is written takes space on thin SRs.
-        type: str
-        default: 1 GiB
-      sr:
-        description: Name or uuid of its SR; the master image's by default.
-        type: str
-  swap:
-    description: Size of a swap disk for each instance, such as V(512 MiB). Without it there is none.
-    type: str
-  hardware:
-    description: Hardware of new instances; as the golden VM's by default.
-    type: dict
-    suboptions:
-      vcpus:
-        description: Number of vCPUs.
-        type: int
-      memory:
-        description: Memory, such as V(2 GiB).
-        type: str
-  networks:
-    description: The NICs of each instance, in order. By default, those of the golden VM, with DHCP.
-    type: list
-    elements: dict
-    suboptions:
-      network:
-        description: Name or uuid of the network; the golden VM's at the same place by default.
-        type: str
-      ipv4:
-        description: IPv4 of this NIC.
-        type: dict
-        suboptions:
-          method:
-            description: V(static) when there are O(networks[].ipv4.addresses), else V(dhcp).
-            type: str
-            choices: [dhcp, static, none]
-          addresses:
-            description: Ranges such as V(10.0.4.11-10.0.4.90/24). Instance number n gets the n-th address.
-            type: list
-            elements: str
-          gateway:
-            description: Default gateway.
-            type: str
-      ipv6:
-        description: IPv6 of this NIC.
-        type: dict
-        suboptions:
-          method:
-            description: V(static) when there are O(networks[].ipv6.addresses), else V(auto) (router advertisements).
-            type: str
-            choices: [auto, dhcp, static, none]
-          addresses:
-            description: Ranges such as V(fd00:4::11-fd00:4::90/64). Instance number n gets the n-th address.
-            type: list
-            elements: str
-          gateway:
-            description: Default gateway.
-            type: str
-      dns:
-        description: Name servers.
-        type: list
-        elements: str
-      search:
-        description: Search domains.
-        type: list
-        elements: str
-  authorized_keys:
-    description:
-      - Public SSH keys that may log in to new instances as root, in the form of an C(authorized_keys) file.
-      - A text of one or several lines, or a list of such texts.
-    type: raw
-  power_state:
-    description:
-      - Whether instances are to be V(running) or V(halted).
-      - V(unmanaged) leaves each as it is, and new ones halted.
-    type: str
-    choices: [running, halted, unmanaged]
-    default: running
   wait:
     description: Wait until the guest tools of the instances started by this run report an address.
     type: bool
@@ -208,8 +118,9 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.wait imp
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import instance_facts
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import instances
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import HostPool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.options import VM_POOL_OPTIONS
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.actions import VmPoolPlan
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import parse_vm_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.text import plan_lines
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool import (
     plan_absence,
@@ -217,41 +128,13 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool i
     plan_vm_pool,
 )
 
-_FAMILY = {"addresses": {"type": "list", "elements": "str"}, "gateway": {"type": "str"}}
-
 OPTIONS = {
     **module.LOCK_OPTIONS,
+    **VM_POOL_OPTIONS,
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "size": {"type": "int"},
-    "master": {"type": "str"},
     "instances": {"type": "list", "elements": "str"},
-    "instance_name": {"type": "str", "default": "{pool}-{number:03d}"},
-    "overlay": {
-        "type": "dict",
-        "options": {"size": {"type": "str", "default": "1 GiB"}, "sr": {"type": "str"}},
-    },
-    "swap": {"type": "str"},
-    "hardware": {"type": "dict", "options": {"vcpus": {"type": "int"}, "memory": {"type": "str"}}},
-    "networks": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "network": {"type": "str"},
-            "ipv4": {
-                "type": "dict",
-                "options": {"method": {"type": "str", "choices": ["dhcp", "static", "none"]}, **_FAMILY},
-            },
-            "ipv6": {
-                "type": "dict",
-                "options": {"method": {"type": "str", "choices": ["auto", "dhcp", "static", "none"]}, **_FAMILY},
-            },
-            "dns": {"type": "list", "elements": "str"},
-            "search": {"type": "list", "elements": "str"},
-        },
-    },
-    "authorized_keys": {"type": "raw", "no_log": False},
-    "power_state": {"type": "str", "choices": ["running", "halted", "unmanaged"], "default": "running"},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 600},
 }
@@ -289,9 +172,7 @@ def bring_about(run: module.Run) -> dict:
         if run.params["wait"]:
             failed = {outcome.name for outcome in outcomes if outcome.error}
             awaited = [name for name in plan.started() if name not in failed]
-            pool, problems = wait_for_guests(
-                run.client, pool, run.params["name"], awaited, run.params["wait_timeout"]
-            )
+            pool, problems = wait_for_guests(run.client, pool, run.params["name"], awaited, run.params["wait_timeout"])
     elif not run.check_mode:
         drop_dead_lock(run.client, pool, lock)
     result = report(run, plan, pool, outcomes)
@@ -328,9 +209,7 @@ def failure_message(run: module.Run, plan: VmPoolPlan, failures: dict[str, str])
 
 
 def main() -> None:
-    module.run_module(
-        bring_about, OPTIONS, check=check, required_if=[("state", "present", ["size", "master"])]
-    )
+    module.run_module(bring_about, OPTIONS, check=check, required_if=[("state", "present", ["size", "master"])])
 
 
 if __name__ == "__main__":

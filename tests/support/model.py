@@ -17,7 +17,8 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.reading 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL, HostPool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec, parse_vm_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
 
 GIB = 1 << 30
 NEVER = "19700101T00:00:00Z"

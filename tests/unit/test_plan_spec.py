@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_master, parse_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.sizes import GIB, MIB
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import (
+    DataDisk,
     Family,
+    Hardware,
     MasterName,
-    parse_master,
-    parse_vm_pool,
+    OverlaySpec,
+    ScaleIn,
 )
 from tests.support.model import declaration
 
@@ -27,7 +30,7 @@ def static(addresses: Any, **more: Any) -> list[dict[str, Any]]:
 
 def test_defaults() -> None:
     spec = declaration()
-    assert (spec.overlay_size, spec.overlay_sr, spec.swap, spec.vcpus, spec.memory) == (GIB, None, None, None, None)
+    assert (spec.overlay, spec.swap, spec.hardware) == (OverlaySpec(GIB), None, Hardware())
     assert (spec.instance_name, spec.power_state, spec.networks) == ("{pool}-{number:03d}", "running", ())
 
 
@@ -48,13 +51,24 @@ def test_all_words_of_a_declaration() -> None:
             }
         ],
         authorized_keys=f"# people\n{KEY}\n\n{KEY}\n",
+        disks=[{"name": "data", "size": "10 GiB"}, {"name": "logs", "size": "1 GiB", "sr": "Local HDD"}],
+        scale_in={"instances": ["web-002"], "overlays": "keep"},
     )
     assert spec.master == MasterName("noble", 7)
-    assert (spec.overlay_size, spec.swap, spec.vcpus, spec.memory) == (2 * GIB, 512 * MIB, 2, 2 * GIB)
+    assert (spec.overlay, spec.swap) == (OverlaySpec(2 * GIB, ("Local SSD",)), 512 * MIB)
+    assert spec.hardware == Hardware(vcpus=2, memory=2 * GIB)
+    assert spec.disks == (DataDisk("data", 10 * GIB), DataDisk("logs", GIB, "Local HDD"))
+    assert spec.scale_in == ScaleIn("named", ("web-002",), "keep")
     (network,) = spec.networks
     assert (network.ipv4.method, network.ipv4.gateway, network.ipv6) == ("static", "10.0.4.1", Family("dhcp"))
     assert (network.dns, network.search) == (("10.0.4.2",), ("example.com",))
     assert spec.authorized_keys == (KEY,)
+
+
+def test_a_hardware_profile_gives_what_is_not_given_itself() -> None:
+    profiles = {"small": {"vcpus": "2", "memory": "1 GiB"}}
+    spec = declaration(hardware={"profile": "small", "memory": "2 GiB", "vcpus": None}, hardware_profiles=profiles)
+    assert spec.hardware == Hardware(vcpus=2, memory=2 * GIB)
 
 
 def test_networks_without_words_ask_dhcp_and_routers() -> None:
@@ -89,6 +103,21 @@ def test_keys_come_as_text_or_as_list_of_texts() -> None:
         ({"swap": "4 KiB"}, "swap: 4 KiB is too small; at least 1 MiB."),
         ({"hardware": {"vcpus": 0}}, "hardware.vcpus: 0 is not possible; at least 1."),
         ({"hardware": {"memory": "64 MiB"}}, "hardware.memory: 64 MiB is too small; at least 128 MiB."),
+        ({"hardware": {"vcpus_max": 4}}, "hardware.vcpus_max: give hardware.vcpus, too."),
+        ({"hardware": {"vcpus": 4, "vcpus_max": 2}}, "hardware.vcpus_max: it is less than hardware.vcpus."),
+        ({"hardware": {"memory": "2 GiB", "memory_max": "1 GiB"}}, "hardware.memory_max: it is less than"),
+        ({"hardware": {"vcpus": 3, "cores_per_socket": 2}}, "3 vCPUs do not make whole sockets of 2 cores."),
+        ({"hardware": {"cpu_weight": 70000}}, "hardware.cpu_weight: 70000 is not possible; at most 65535."),
+        ({"hardware": {"profile": "large"}}, "there is no hardware profile 'large'. There are: none."),
+        ({"hardware": {"profile": "a"}, "hardware_profiles": {"a": {"cpus": 2}}}, "a: no such word: cpus. Words: "),
+        ({"hardware": {"profile": "a"}, "hardware_profiles": {"a": 2}}, "hardware_profiles.a: it is no dictionary."),
+        ({"hardware": {"profile": "a"}, "hardware_profiles": {"a": {"vcpus": "two"}}}, "all else are whole numbers."),
+        ({"disks": [{"name": "Data", "size": "1 GiB"}]}, "disks[0].name: 'Data' is no name of a disk"),
+        ({"disks": [{"name": "a", "size": "1 GiB"}] * 2}, "disks[1].name: there are two disks 'a'."),
+        ({"disks": [{"name": "a", "size": "1"}]}, "disks[0].size: '1' is no size"),
+        ({"scale_in": {"order": "named"}}, "scale_in.instances: order named needs the names"),
+        ({"scale_in": {"order": "oldest", "instances": ["web-001"]}}, "names go with order named, not with oldest."),
+        ({"concurrency": {"per_sr": 0}}, "concurrency.per_sr: 0 is not possible; at least 1."),
         ({"networks": static(["nonsense"])}, "networks[0].ipv4.addresses: 'nonsense' is no IPv4 range"),
         ({"networks": static(["10.0.4.11/24"]), "size": 2}, "networks[0].ipv4.addresses holds 1 addresses, size is 2."),
         ({"networks": static(["10.0.4.11/24"], gateway="10.9.9.9")}, "networks[0].ipv4.gateway: 10.9.9.9 is not in"),

@@ -113,11 +113,11 @@ def _label(
 
 def _configure(site: Worksite, vm: str, spec: VmPoolSpec, instance: str) -> None:
     site.client.call("VM.set_is_a_template", vm, False)
-    if spec.memory is not None:
-        size = str(spec.memory)
+    if spec.hardware.memory is not None:
+        size = str(spec.hardware.memory)
         site.client.call("VM.set_memory_limits", vm, size, size, size, size)
-    if spec.vcpus is not None:
-        set_vcpus(site, vm, spec.vcpus)
+    if spec.hardware.vcpus is not None:
+        set_vcpus(site, vm, spec.hardware.vcpus)
     site.client.call("VM.set_xenstore_data", vm, {"vm-data/skinnybox/instance": instance})
     site.client.call("VM.set_blocked_operations", vm, blocked.INSTANCE)
 

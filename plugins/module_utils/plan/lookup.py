@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find objects of a host pool by what a user wrote: a name, or a uuid where names are not unique. Pure."""
+
 from __future__ import annotations
 
 from typing import Callable, Iterable, TypeVar
 
 from ..model.masters import MasterVersion, master_versions, promoted
-from ..model.records import HostPool, Network, StorageRepository
+from ..model.records import Disk, HostPool, Network, StorageRepository
 from .refusal import Refused
 from .spec import MasterName
 
@@ -66,3 +67,10 @@ def find_master(pool: HostPool, wanted: MasterName) -> MasterVersion:
             f"{' and '.join(version.missing)}: no instance can boot from it. Publish a new version."
         )
     return version
+
+
+def version_of(pool: HostPool, overlay: Disk) -> MasterVersion | None:
+    """The complete master version on which an overlay was used last."""
+    return next(
+        (v for v in master_versions(pool) if v.master_id == overlay.labels["master_id"] and not v.missing), None
+    )

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sizes as people write them. Pure."""
+
 from __future__ import annotations
 
 import re
@@ -26,6 +27,14 @@ def parse_size(text: str, what: str) -> int:
     size = int(float(match[1]) * _UNITS[match[2].upper()])
     if size == 0:
         raise Refused(f"{what}: the size must not be zero.")
+    return size
+
+
+def parse_size_at_least(text: str, least: int, what: str) -> int:
+    """As parse_size(), for a size of no less than `least` bytes. Raises Refused."""
+    size = parse_size(text, what)
+    if size < least:
+        raise Refused(f"{what}: {text} is too small; at least {least // MIB} MiB.")
     return size
 
 

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances to be made: their names, NICs, addresses, disks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..model.masters import MasterVersion
+from ..model.records import Disk, HostPool, Network, StorageRepository
+from .actions import Create, NicPlan
+from .addresses import nth_address
+from .lookup import find_network, find_sr
+from .naming import instance_name
+from .refusal import Refused
+from .spec import Family, NetworkSpec, VmPoolSpec
+
+
+def overlay_sr(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> StorageRepository:
+    if master.root is None:
+        raise Refused(f"Master image {master.title} has lost its root disk.")
+    root_sr = pool.srs[master.root.sr]
+    sr = root_sr if not spec.overlay.srs else find_sr(pool, spec.overlay.srs[0])
+    if not sr.attached_hosts:
+        raise Refused(f"SR {sr.name!r} ({sr.uuid}) is attached to no host; plug its PBD first.")
+    if not set(sr.attached_hosts) & set(root_sr.attached_hosts):
+        raise Refused(
+            f"No host sees both SR {sr.name!r} ({sr.uuid}), where overlays are to be, and SR {root_sr.name!r} "
+            f"({root_sr.uuid}), where master image {master.title} is. Choose another SR (overlay.sr)."
+        )
+    return sr
+
+
+def networks_of(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> list[tuple[Network, NetworkSpec]]:
+    of_golden_vm = master.blueprint.labels["networks"].split()
+    if not spec.networks:
+        automatic = NetworkSpec(None, Family("dhcp"), Family("auto"))
+        return [(find_network(pool, uuid), automatic) for uuid in of_golden_vm]
+    found = []
+    for index, network in enumerate(spec.networks):
+        wanted = network.network or (of_golden_vm[index] if index < len(of_golden_vm) else None)
+        if wanted is None:
+            raise Refused(f"networks[{index}]: name a network; the golden VM had only {len(of_golden_vm)}.")
+        found.append((find_network(pool, wanted), network))
+    return found
+
+
+def create_instance(
+    spec: VmPoolSpec,
+    master: MasterVersion,
+    sr: StorageRepository,
+    networks: list[tuple[Network, NetworkSpec]],
+    number: int,
+) -> Create:
+    return Create(
+        name=instance_name(spec.instance_name, spec.name, number),
+        number=number,
+        master=master,
+        nics=tuple(_nic(device, network, wish, number) for device, (network, wish) in enumerate(networks)),
+        overlay_sr=sr,
+        overlay_size=spec.overlay.size,
+        swap_size=spec.swap,
+        start=spec.power_state == "running",
+    )
+
+
+def revive(
+    spec: VmPoolSpec,
+    version: MasterVersion,
+    sr: StorageRepository,
+    networks: list[tuple[Network, NetworkSpec]],
+    overlay: Disk,
+) -> Create:
+    """A VM around an overlay that lost its own: on the overlay's master version, where its layer is."""
+    create = create_instance(spec, version, sr, networks, int(overlay.labels["number"]))
+    return replace(create, name=overlay.labels["name"], overlay_size=overlay.size, kept_overlay=overlay)
+
+
+def _nic(device: int, network: Network, wish: NetworkSpec, number: int) -> NicPlan:
+    return NicPlan(
+        device=device,
+        network=network,
+        ipv4_method=wish.ipv4.method,
+        ipv4=_address(wish.ipv4, number, f"networks[{device}].ipv4"),
+        ipv4_gateway=wish.ipv4.gateway,
+        ipv6_method=wish.ipv6.method,
+        ipv6=_address(wish.ipv6, number, f"networks[{device}].ipv6"),
+        ipv6_gateway=wish.ipv6.gateway,
+        dns=wish.dns,
+        search=wish.search,
+    )
+
+
+def _address(family: Family, number: int, what: str) -> str | None:
+    if family.method != "static":
+        return None
+    address = nth_address(family.ranges, number)
+    if address is None:
+        raise Refused(f"{what}.addresses has no address for instance number {number}; make the range longer.")
+    return address
