@@ -16,6 +16,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels i
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.reading import CLASSES, host_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL, HostPool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
@@ -98,8 +99,8 @@ class World:
         """A VDI."""
         return self.add("VDI", **{
             "name_label": name, "SR": sr or self.sr, "virtual_size": str(size), "physical_utilisation": "0",
-            "type": "user", "managed": True, "read_only": False, "sharable": False, "on_boot": "persist",
-            "sm_config": {}, "is_a_snapshot": False, "snapshot_of": NULL, "snapshot_time": NEVER, "snapshots": [],
+            "type": "user", "managed": True, "missing": False, "read_only": False, "sharable": False,
+            "on_boot": "persist", "sm_config": {}, "is_a_snapshot": False, "snapshot_of": NULL, "snapshot_time": NEVER, "snapshots": [],
             "other_config": {}, "VBDs": [], **fields,
         })  # fmt: skip
 
@@ -113,7 +114,8 @@ class World:
             "memory_static_max": str(GIB), "memory_dynamic_max": str(GIB), "memory_dynamic_min": str(GIB),
             "memory_static_min": str(GIB), "memory_overhead": "12582912",
             "platform": {}, "HVM_boot_params": {"order": "cd"}, "xenstore_data": {}, "blocked_operations": {},
-            "current_operations": {}, "tags": [], "other_config": {}, "guest_metrics": NULL, **fields,
+            "current_operations": {}, "snapshot_of": NULL, "snapshot_schedule": NULL, "tags": [], "other_config": {},
+            "guest_metrics": NULL, **fields,
         })  # fmt: skip
 
     def attach(self, vm: str, vdi: str, position: str, mode: str = "RW", type_: str = "Disk") -> str:
@@ -171,7 +173,9 @@ class World:
             "version": str(number),
             "master_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}:{number}")),
         }
-        root = self.add_disk(f"{name}:{number} root", sr, size, other_config=other_config(Kind.ROOT, **labels))
+        base = {"vhd-parent": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"base of {name}:{number}"))}  # it is a snapshot
+        config = other_config(Kind.ROOT, **labels)
+        root = self.add_disk(f"{name}:{number} root", sr, size, other_config=config, sm_config=base)
         boot = self.add_disk(f"{name}:{number} boot CD", sr, 64 << 20, other_config=other_config(Kind.BOOT, **labels))
         self.own("VDI", root)
         self.own("VDI", boot)
@@ -185,7 +189,10 @@ class World:
         if promoted:
             labels["promoted"] = str(promoted)
         blueprint = self.add_vm(
-            f"{name}:{number}", is_a_template=True, other_config=other_config(Kind.BLUEPRINT, **labels)
+            f"{name}:{number}",
+            is_a_template=True,
+            other_config=other_config(Kind.BLUEPRINT, **labels),
+            blocked_operations=dict(blocked.BLUEPRINT),
         )
         self.attach(blueprint, root, "0", "RO", "CD")
         self.attach(blueprint, boot, "3", "RO", "CD")
@@ -223,6 +230,7 @@ class World:
         common |= {key: master[key] for key in ("master", "version", "master_id")}
         mac = f"0a:00:00:00:00:{number % 256:02x}"
         nics = nic_label([(0, mac, self.uuid_of("network", self.network))])
+        self.records["VM"][vm]["blocked_operations"] = dict(blocked.INSTANCE)
         self.records["VM"][vm]["other_config"] = other_config(Kind.INSTANCE, **common, addresses=addresses, nics=nics)
         by_uuid = {record["uuid"]: ref for ref, record in self.records["VDI"].items()}
         self.attach(vm, by_uuid[master["root"]], "0", "RO")

@@ -12,7 +12,17 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Mapping
 
 from .labels import Labels
-from .records import Attachment, Disk, Host, HostPool, Network, NetworkInterface, StorageRepository, VirtualMachine
+from .records import (
+    Attachment,
+    Disk,
+    Host,
+    HostPool,
+    Network,
+    NetworkInterface,
+    StorageRepository,
+    VirtualMachine,
+    is_uncollected,
+)
 
 Record = Mapping[str, Any]
 #: The answer of ``get_all_records`` of one class: records by reference.
@@ -177,6 +187,8 @@ class Reading:
             xenstore_data=r["xenstore_data"],
             blocked_operations=r["blocked_operations"],
             current_operations=tuple(sorted(r["current_operations"].values())),
+            snapshot_of=r["snapshot_of"],
+            snapshot_schedule=r["snapshot_schedule"],
             tags=tuple(r["tags"]),
             labels=Labels.of(r["other_config"]),
             # Stale after a shutdown or a clone: only a running guest's word counts (XAPI clears it at start).
@@ -225,6 +237,8 @@ def _disk(ref: str, r: Record) -> Disk:
         size=int(r["virtual_size"]),
         used=int(r["physical_utilisation"]),
         managed=bool(r["managed"]),
+        missing=bool(r["missing"]),
+        uncollected=is_uncollected(r["other_config"]),
         read_only=bool(r["read_only"]),
         sharable=bool(r["sharable"]),
         on_boot=r["on_boot"],

@@ -16,6 +16,11 @@ from .labels import Kind, Labels, Standing
 NULL = "OpaqueRef:NULL"
 
 
+def is_uncollected(other_config: Mapping[str, str]) -> bool:
+    """Whether the ``other_config`` of an SR or VDI tells the storage manager to leave chains as they are."""
+    return any(other_config.get(key) == "false" for key in ("gc", "coalesce", "leaf-coalesce"))
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     ref: str
@@ -46,6 +51,11 @@ class StorageRepository:
     other_config: Mapping[str, str]
 
     @property
+    def uncollected(self) -> bool:
+        """Whether somebody switched garbage collection or coalescing off for it."""
+        return is_uncollected(self.other_config)
+
+    @property
     def free(self) -> int:
         """Bytes not yet used, as XAPI last counted them."""
         return max(0, self.size - self.used)
@@ -72,6 +82,8 @@ class Disk:
     size: int  # bytes, as the guest sees it
     used: int  # bytes that it takes on its SR
     managed: bool
+    missing: bool  # its SR has lost the data of it
+    uncollected: bool  # somebody switched garbage collection or coalescing off for it
     read_only: bool
     sharable: bool
     on_boot: str  # persist or reset
@@ -142,6 +154,8 @@ class VirtualMachine:
     xenstore_data: Mapping[str, str]
     blocked_operations: Mapping[str, str]
     current_operations: tuple[str, ...]
+    snapshot_of: str
+    snapshot_schedule: str  # NULL = none
     tags: tuple[str, ...]
     labels: Labels
     addresses: tuple[str, ...]  # as the guest's agent reports them, first NIC first
