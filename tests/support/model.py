@@ -100,8 +100,8 @@ class World:
         return self.add("VDI", **{
             "name_label": name, "SR": sr or self.sr, "virtual_size": str(size), "physical_utilisation": "0",
             "type": "user", "managed": True, "missing": False, "read_only": False, "sharable": False,
-            "on_boot": "persist", "sm_config": {}, "is_a_snapshot": False, "snapshot_of": NULL, "snapshot_time": NEVER, "snapshots": [],
-            "other_config": {}, "VBDs": [], **fields,
+            "on_boot": "persist", "sm_config": {}, "is_a_snapshot": False, "snapshot_of": NULL,
+            "snapshot_time": NEVER, "snapshots": [], "other_config": {}, "VBDs": [], **fields,
         })  # fmt: skip
 
     def add_vm(self, name: str, power_state: str = "Halted", **fields: Any) -> str:
