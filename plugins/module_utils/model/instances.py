@@ -50,6 +50,7 @@ class Leftover:
     """
 
     name: str
+    pool: str
     vm: VirtualMachine | None
     disks: tuple[Disk, ...]
 
@@ -65,24 +66,25 @@ def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
     return sorted(found, key=lambda i: (i.pool, i.number, i.name))
 
 
-def leftovers(pool: HostPool, vm_pool: str) -> list[Leftover]:
-    """What killed runs left of a VM pool's instances: unfinished VMs with the disks made for them; also lone swaps."""
+def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
+    """What killed runs left of the instances of one VM pool or of all: unfinished VMs with the disks made for them; also lone swaps."""
     disks = _disks_by("vm", pool)
     found = []
     known = {vm.uuid for vm in pool.vms.values()}
     for vm in pool.vms.values():
-        if vm.power_state == "Halted" and _is_unfinished(pool, vm, vm_pool):
+        its_pool = pool_of_unfinished(vm)
+        if vm.power_state == "Halted" and its_pool is not None and vm_pool in (None, its_pool):
             match = _UNFINISHED.match(vm.name)
-            found.append(Leftover(match["instance"] if match else vm.name, vm, disks.get(vm.uuid, ())))
+            found.append(Leftover(match["instance"] if match else vm.name, its_pool, vm, disks.get(vm.uuid, ())))
     for uuid, its_disks in disks.items():
         lone = tuple(d for d in its_disks if d.standing is Standing.UNFINISHED or d.labels.kind == Kind.SWAP.value)
-        if uuid not in known and lone and lone[0].labels["pool"] == vm_pool:
-            found.append(Leftover(lone[0].labels["name"], None, lone))
+        if uuid not in known and lone and vm_pool in (None, lone[0].labels["pool"]):
+            found.append(Leftover(lone[0].labels["name"], lone[0].labels["pool"], None, lone))
     return sorted(found, key=lambda leftover: leftover.name)
 
 
-def orphans(pool: HostPool, vm_pool: str) -> list[Disk]:
-    """Overlay disks of a VM pool whose VM is gone, by number: somebody deleted it by hand. They hold data."""
+def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
+    """Overlay disks of one VM pool or of all whose VM is gone, by number: somebody deleted it by hand. They hold data."""
     vms = {vm.uuid for vm in pool.vms.values()}
     embodied = {instance.uuid for instance in instances(pool, vm_pool)}
     return sorted(
@@ -91,7 +93,7 @@ def orphans(pool: HostPool, vm_pool: str) -> list[Disk]:
             for disk in pool.disks.values()
             if disk.labels.kind == Kind.OVERLAY.value
             and disk.standing is Standing.OWNED
-            and disk.labels["pool"] == vm_pool
+            and vm_pool in (None, disk.labels["pool"])
             and disk.labels["vm"] not in vms
             and disk.labels["instance"] not in embodied
         ),
@@ -99,14 +101,14 @@ def orphans(pool: HostPool, vm_pool: str) -> list[Disk]:
     )
 
 
-def _is_unfinished(pool: HostPool, vm: VirtualMachine, vm_pool: str) -> bool:
+def pool_of_unfinished(vm: VirtualMachine) -> str | None:
+    """The VM pool for which this VM is or was being made; None when it is finished or not ours."""
     if vm.labels.kind == Kind.INSTANCE.value:
-        return vm.standing is Standing.UNFINISHED and vm.labels["pool"] == vm_pool
+        return vm.labels["pool"] if vm.standing is Standing.UNFINISHED else None
     match = _UNFINISHED.match(vm.name)
-    if not match or match["pool"] != vm_pool or vm.labels.kind != Kind.BLUEPRINT.value:
-        return False
     # A fresh clone still bears the labels of the blueprint, the blueprint's uuid among them.
-    return vm.labels["uuid"] != vm.uuid
+    is_clone = vm.labels.kind == Kind.BLUEPRINT.value and vm.labels["uuid"] != vm.uuid
+    return match["pool"] if match and is_clone else None
 
 
 def _disks_by(label: str, pool: HostPool) -> dict[str, tuple[Disk, ...]]:
