@@ -67,7 +67,7 @@ def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
 
 
 def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
-    """What killed runs left of the instances of one VM pool or of all: unfinished VMs with the disks made for them; also lone swaps."""
+    """What killed runs left in one VM pool or in all: unfinished VMs with the disks made for them; also lone swaps."""
     disks = _disks_by("vm", pool)
     found = []
     known = {vm.uuid for vm in pool.vms.values()}
@@ -84,7 +84,7 @@ def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
 
 
 def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
-    """Overlay disks of one VM pool or of all whose VM is gone, by number: somebody deleted it by hand. They hold data."""
+    """Overlay disks whose VM is gone, of one VM pool or of all, by number: it was deleted by hand. They hold data."""
     vms = {vm.uuid for vm in pool.vms.values()}
     embodied = {instance.uuid for instance in instances(pool, vm_pool)}
     return sorted(
