@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only place that knows AnsibleModule: connection options, one way to run, one way to fail."""
+
 from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
+from .apply import bring_about as engine
 from .apply.ownership import NotOurs
 from .model.records import HostPool
+from .plan.plan import Plan
 from .plan.refusal import Refused
 from .seed.tools import ToolError
 from .xapi.client import Client
@@ -37,6 +40,11 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
 }
 #: of modules that write: they take turns
 LOCK_OPTIONS: dict[str, dict[str, Any]] = {"lock_timeout": {"type": "int", "default": 300}}
+#: of modules that start guests
+WAIT_OPTIONS: dict[str, dict[str, Any]] = {
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "int", "default": 600},
+}
 #: of modules that only look
 QUERY_OPTIONS: dict[str, dict[str, Any]] = {"query": {"type": "str"}}
 
@@ -94,9 +102,7 @@ def run_module(
 
     In check mode and for ``read_only`` modules the session refuses every call that writes.
     """
-    module = AnsibleModule(
-        argument_spec={**CONNECTION_OPTIONS, **options}, supports_check_mode=True, **specification
-    )
+    module = AnsibleModule(argument_spec={**CONNECTION_OPTIONS, **options}, supports_check_mode=True, **specification)
     try:
         _check_given(module.params, {**CONNECTION_OPTIONS, **options}, specification.get("required_if", ()))
         if check:
@@ -109,6 +115,26 @@ def run_module(
         module.fail_json(msg=str(problem))
     else:
         module.exit_json(**{"changed": False, **result})
+
+
+def bring_about(run: Run, vm_pools: Iterable[str], make_plan: Callable[[HostPool], Plan]) -> dict[str, Any]:
+    """Make a plan for these VM pools and carry it out, in check mode only make it; the module's result.
+
+    Raises Failed, with all that failed in one message, and what is raised before anything is written.
+    """
+    order = engine.Order(
+        vm_pools=tuple(vm_pools),
+        make_plan=make_plan,
+        check_mode=run.check_mode,
+        lock_timeout=run.params["lock_timeout"],
+        wait_timeout=run.params["wait_timeout"] if run.params["wait"] else None,
+    )
+    report = engine.bring_about(run.client, order)
+    for warning in report.plan.warnings:
+        run.warn(warning)
+    if report.failures:
+        raise Failed(report.failure_message(), **report.as_data())
+    return report.as_data()
 
 
 def run_info_module(look: Callable[[Run], dict[str, Any]], options: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
   - skinnybox.xenserver.locking
+  - skinnybox.xenserver.waiting
   - skinnybox.xenserver.vm_pool
   - skinnybox.xenserver.attributes
 options:
@@ -39,14 +40,6 @@ options:
     description: With O(state=absent), the names of the instances to be removed; without it, all are.
     type: list
     elements: str
-  wait:
-    description: Wait until the guest tools of the instances started by this run report an address.
-    type: bool
-    default: false
-  wait_timeout:
-    description: Seconds to wait at most.
-    type: int
-    default: 600
 seealso:
   - module: skinnybox.xenserver.vm_pool_info
   - module: skinnybox.xenserver.master_image
@@ -86,11 +79,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What was to be done, one entry an action.
+  description:
+    - What was to be done, one entry an action, with the uuids of the VMs and disks that it writes to, the bytes that
+      it allocates on each SR, and whether the instance is restarted.
   returned: always
   type: list
   elements: dict
-  sample: [{"action": "create", "instance": "web-039", "detail": "overlay 1 GiB on Local SSD 2, 10.0.4.49"}]
+  sample:
+    - action: create
+      detail: overlay 1 GiB on Local SSD 2, 10.0.4.49
+      disk: [{"sr": "Local SSD 2", "now": 33577984, "at_most": 1074010112}]
+      downtime: none
+      instance: web-039
+      objects: []
+      pool: web
 plan_text:
   description: The same for people, line by line.
   returned: always
@@ -112,31 +114,20 @@ instances:
 from typing import Any, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import drop_dead_lock, locked
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.run import Outcome, apply_vm_pool
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.wait import wait_for_guests
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import instance_facts
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import instances
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import HostPool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.options import VM_POOL_OPTIONS
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.actions import VmPoolPlan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.text import plan_lines
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool import (
-    plan_absence,
-    plan_removal,
-    plan_vm_pool,
-)
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.plan import Plan, plan_vm_pools
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool import plan_absence, plan_removal
 
 OPTIONS = {
     **module.LOCK_OPTIONS,
+    **module.WAIT_OPTIONS,
     **VM_POOL_OPTIONS,
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "size": {"type": "int"},
     "instances": {"type": "list", "elements": "str"},
-    "wait": {"type": "bool", "default": False},
-    "wait_timeout": {"type": "int", "default": 600},
 }
 
 
@@ -146,70 +137,22 @@ def check(params: Mapping[str, Any]) -> None:
         parse_vm_pool(params)
 
 
-def make_plan(run: module.Run, pool: HostPool) -> VmPoolPlan:
-    """What is to be done. Raises Refused."""
-    name = run.params["name"]
-    if run.params["state"] == "present":
-        return plan_vm_pool(parse_vm_pool(run.params), pool, run.host_pool)
-    if run.params["instances"] is not None:
-        return plan_removal(name, run.params["instances"], pool, run.host_pool)
-    return plan_absence(name, pool, run.host_pool)
+def work(run: module.Run) -> dict[str, Any]:
+    """Bring the VM pool to its declared state."""
+    name, names = run.params["name"], run.params["instances"]
 
+    def make_plan(pool: HostPool) -> Plan:
+        if run.params["state"] == "present":
+            return plan_vm_pools([parse_vm_pool(run.params)], pool, run.host_pool)
+        if names is not None:
+            return Plan((plan_removal(name, names, pool, run.host_pool),))
+        return Plan((plan_absence(name, pool, run.host_pool),))
 
-def bring_about(run: module.Run) -> dict:
-    """Plan, then carry the plan out unless nothing is to be done or only a look was asked for."""
-    pool, lock = run.read(), f"VM pool {run.params['name']}"
-    plan = make_plan(run, pool)
-    outcomes: list[Outcome] = []
-    problems: dict[str, str] = {}
-    if plan.changes and not run.check_mode:
-        with locked(run.client, pool, lock, run.params["lock_timeout"]):
-            # Somebody may have finished the same work while we waited for our turn to look.
-            pool = run.read()
-            plan = make_plan(run, pool)
-            outcomes = apply_vm_pool(run.client, pool, plan)
-        pool = run.read()
-        if run.params["wait"]:
-            failed = {outcome.name for outcome in outcomes if outcome.error}
-            awaited = [name for name in plan.started() if name not in failed]
-            pool, problems = wait_for_guests(run.client, pool, run.params["name"], awaited, run.params["wait_timeout"])
-    elif not run.check_mode:
-        drop_dead_lock(run.client, pool, lock)
-    result = report(run, plan, pool, outcomes)
-    failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
-    failures = {**problems, **failures}
-    if failures:
-        raise module.Failed(failure_message(run, plan, failures), **result)
-    return result
-
-
-def report(run: module.Run, plan: VmPoolPlan, pool: HostPool, outcomes: list[Outcome]) -> dict:
-    """The module's result."""
-    for warning in plan.warnings:
-        run.warn(warning)
-    text = plan_lines(plan)
-    result = {
-        "changed": bool(plan.changes) if run.check_mode else any(not outcome.error for outcome in outcomes),
-        "plan": plan.as_data(),
-        "plan_text": text,
-        "instances": [instance_facts(pool, instance) for instance in instances(pool, run.params["name"])],
-    }
-    if plan.actions:
-        result["diff"] = {"prepared": "\n".join(text) + "\n"}
-    if outcomes:
-        result["outcomes"] = [outcome.as_data() for outcome in outcomes]
-    return result
-
-
-def failure_message(run: module.Run, plan: VmPoolPlan, failures: dict[str, str]) -> str:
-    """All that failed, in one place."""
-    done = len(plan.changes) - sum(action.name in failures for action in plan.changes)
-    headline = f"VM pool {run.params['name']!r}: {len(failures)} of {len(plan.changes)} actions failed, {done} done."
-    return " ".join([headline, *failures.values()])
+    return module.bring_about(run, [name], make_plan)
 
 
 def main() -> None:
-    module.run_module(bring_about, OPTIONS, check=check, required_if=[("state", "present", ["size", "master"])])
+    module.run_module(work, OPTIONS, check=check, required_if=[("state", "present", ["size", "master"])])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a plan consists of: actions on instances, each with its reason. Pure data."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from ..model.masters import MasterVersion
 from ..model.records import Disk, Network, StorageRepository
 from .sizes import show_size
 from .spec import VmPoolSpec
-from .storage import first_cost, full_cost, swap_cost
+from .storage import Space, first_cost, full_cost, swap_cost
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,28 @@ class NicPlan:
         return tuple(address for address in (self.ipv4, self.ipv6) if address)
 
 
+class _Action:
+    """What holds for an action unless it says otherwise. Each one has a name: that of the instance it is about."""
+
+    sign = "~"  # + makes something, ~ changes it, - removes it, ! waits for a person
+    downtime = "none"  # of the instance; or restart: one shutdown and one boot
+
+    @property
+    def verb(self) -> str:
+        """The action in one word, as results have it."""
+        return type(self).__name__.lower()
+
+    def space(self) -> tuple[Space, ...]:
+        """What it allocates, at most one entry an SR."""
+        return ()
+
+    def objects(self) -> tuple[str, ...]:
+        """Uuids of the VMs and disks that are there and that it writes to."""
+        return ()
+
+
 @dataclass(frozen=True)
-class _OnInstance:
+class _OnInstance(_Action):
     """An action on an instance that is there."""
 
     instance: Instance
@@ -46,9 +67,12 @@ class _OnInstance:
     def name(self) -> str:
         return self.instance.name
 
+    def objects(self) -> tuple[str, ...]:
+        return (self.instance.vm.uuid,)
+
 
 @dataclass(frozen=True)
-class Tidy:
+class Tidy(_Action):
     """Remove what is left of an instance that a killed run was making, or of a VM that was deleted by hand."""
 
     leftover: Leftover
@@ -58,6 +82,10 @@ class Tidy:
     def name(self) -> str:
         return self.leftover.name
 
+    def objects(self) -> tuple[str, ...]:
+        vm = (self.leftover.vm.uuid,) if self.leftover.vm else ()
+        return (*vm, *(disk.uuid for disk in self.leftover.disks))
+
     def text(self) -> str:
         if self.leftover.vm is None and all(disk.labels.kind == Kind.SWAP.value for disk in self.leftover.disks):
             return "swap disk of a VM that is gone: removed"
@@ -65,7 +93,7 @@ class Tidy:
 
 
 @dataclass(frozen=True)
-class Create:
+class Create(_Action):
     """Make an instance; with ``kept_overlay`` a VM anew around the overlay of one that was deleted by hand."""
 
     name: str
@@ -90,6 +118,12 @@ class Create:
         """What its new disks take when every block of them is written."""
         sizes = [self.swap_size or 0, 0 if self.kept_overlay else self.overlay_size]
         return sum(full_cost(self.overlay_sr.type, size) for size in sizes if size)
+
+    def space(self) -> tuple[Space, ...]:
+        return (Space(self.overlay_sr, self.bytes_now, self.bytes_at_most),) if self.bytes_at_most else ()
+
+    def objects(self) -> tuple[str, ...]:
+        return (self.kept_overlay.uuid,) if self.kept_overlay else ()
 
     def text(self) -> str:
         disk = f"overlay {show_size(self.overlay_size)} on {self.overlay_sr.name}"
@@ -118,7 +152,6 @@ class Reattach(_OnInstance):
     swap: Disk | None
     nics: tuple[LostNic, ...]
     start: bool
-    sign = "~"
 
     def text(self) -> str:
         parts = [what for what in ("root", "boot", "overlay", "swap") if getattr(self, what)]
@@ -130,8 +163,6 @@ class Reattach(_OnInstance):
 class Start(_OnInstance):
     """Start an instance that is halted and should run."""
 
-    sign = "~"
-
     def text(self) -> str:
         return f"{self.instance.vm.power_state.lower()}: started"
 
@@ -139,8 +170,6 @@ class Start(_OnInstance):
 @dataclass(frozen=True)
 class Stop(_OnInstance):
     """Shut an instance down that should be halted."""
-
-    sign = "~"
 
     def text(self) -> str:
         return "running: shut down"
@@ -153,12 +182,15 @@ class Remove(_OnInstance):
     reason: str
     sign = "-"
 
+    def objects(self) -> tuple[str, ...]:
+        return (self.instance.vm.uuid, *(disk.uuid for disk in self.instance.disks))
+
     def text(self) -> str:
         return f"{self.reason}; its overlay is deleted"
 
 
 @dataclass(frozen=True)
-class RemoveOverlay:
+class RemoveOverlay(_Action):
     """Delete an overlay whose VM somebody deleted by hand; only when the whole VM pool is to go."""
 
     disk: Disk
@@ -168,12 +200,15 @@ class RemoveOverlay:
     def name(self) -> str:
         return self.disk.labels["name"]
 
+    def objects(self) -> tuple[str, ...]:
+        return (self.disk.uuid,)
+
     def text(self) -> str:
         return f"its VM was deleted by hand; overlay {self.disk.uuid} is deleted"
 
 
 @dataclass(frozen=True)
-class Attention:
+class Attention(_Action):
     """Something that only a person can decide. Nothing is done."""
 
     name: str
@@ -216,8 +251,16 @@ class VmPoolPlan:
         return tuple(f"{a.name}: {a.note}" for a in self.actions if isinstance(a, Attention))
 
     def as_data(self) -> list[dict[str, Any]]:
-        """The plan as plain data, one entry an action."""
+        """The plan as plain data, one entry an action; sizes are bytes."""
         return [
-            {"action": type(action).__name__.lower(), "instance": action.name, "detail": action.text()}
+            {
+                "pool": self.vm_pool,
+                "action": action.verb,
+                "instance": action.name,
+                "detail": action.text(),
+                "objects": list(action.objects()),
+                "downtime": action.downtime,
+                "disk": [{"sr": one.sr.name, "now": one.now, "at_most": one.at_most} for one in action.space()],
+            }
             for action in self.actions
         ]

@@ -6,8 +6,12 @@
 Figures of XenServer's storage manager: dynamic VHD on file SRs, thick logical volumes on LVM SRs (4 329 472 bytes
 and 4096 bytes a 2 MiB block on top, rounded up to 4 MiB).
 """
+
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from ..model.records import StorageRepository
 from .sizes import MIB
 
 _BLOCK = 2 * MIB
@@ -36,3 +40,12 @@ def swap_cost(sr_type: str, size: int) -> int:
 def first_cost(sr_type: str, size: int) -> int:
     """Bytes that a fresh overlay takes: all of it on thick SRs, what is touched elsewhere."""
     return full_cost(sr_type, size) if sr_type in THICK_TYPES else min(FRESH_OVERLAY, full_cost(sr_type, size))
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes that something takes on an SR: at once, and when every block of it is written."""
+
+    sr: StorageRepository
+    now: int
+    at_most: int

@@ -2,44 +2,62 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A plan as text for people. Pure."""
+
 from __future__ import annotations
 
-from .actions import Attention, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
+from .actions import Action, VmPoolPlan
 from .sizes import show_size
+from .storage import Space
 
 
-def plan_lines(plan: VmPoolPlan) -> list[str]:
-    """A headline, a line an action, a summary."""
+def plan_lines(*plans: VmPoolPlan) -> list[str]:
+    """For each VM pool a headline and a line an action; then one summary of all."""
+    lines = []
+    for plan in plans:
+        lines.append(headline(plan))
+        width = max((len(action.name) for action in plan.actions), default=0)
+        lines += [f"  {action.sign} {action.name:<{width}}  {action.text()}" for action in plan.actions]
+    return [*lines, summary([action for plan in plans for action in plan.actions])]
+
+
+def headline(plan: VmPoolPlan) -> str:
+    """``london / web: 38 of 40 instances, master noble:7``."""
+    of_pool = f"{plan.host_pool} / {plan.vm_pool}"
     if plan.spec is None:
-        headline = f"{plan.host_pool} / {plan.vm_pool}: {plan.present} instances, to be removed"
-    else:
-        master = plan.master.title if plan.master else str(plan.spec.master)
-        headline = (
-            f"{plan.host_pool} / {plan.vm_pool}: {plan.present} of {plan.spec.size} instances, master {master}"
-        )
-    width = max((len(action.name) for action in plan.actions), default=0)
-    lines = [f"  {action.sign} {action.name:<{width}}  {action.text()}" for action in plan.actions]
-    return [headline, *lines, summary(plan)]
+        return f"{of_pool}: {plan.present} instances, to be removed"
+    master = plan.master.title if plan.master else str(plan.spec.master)
+    return f"{of_pool}: {plan.present} of {plan.spec.size} instances, master {master}"
 
 
-def summary(plan: VmPoolPlan) -> str:
-    """``Plan: 2 to create, 0 to change, 1 to remove. Disk: …``, or that nothing is to be done."""
-    if not plan.actions:
+def summary(actions: list[Action]) -> str:
+    """``Plan: 2 to create, 0 to change, 1 to remove. Disk: … Restarts: 1.``, or that nothing is to be done."""
+    if not actions:
         return "Plan: nothing to do."
 
-    def count(*kinds: type) -> int:
-        return sum(isinstance(action, kinds) for action in plan.actions)
+    def count(sign: str) -> int:
+        return sum(action.sign == sign for action in actions)
 
-    parts = [
-        f"{count(Create)} to create",
-        f"{count(Reattach, Start, Stop)} to change",
-        f"{count(Remove, RemoveOverlay, Tidy)} to remove",
-    ]
-    if needs_you := count(Attention):
+    parts = [f"{count('+')} to create", f"{count('~')} to change", f"{count('-')} to remove"]
+    if needs_you := count("!"):
         parts.append(f"{needs_you} needs you" if needs_you == 1 else f"{needs_you} need you")
-    text = "Plan: " + ", ".join(parts) + "."
-    made = [action for action in plan.actions if isinstance(action, Create)]
-    if most := sum(create.bytes_at_most for create in made):
-        now = sum(create.bytes_now for create in made)
-        text += f" Disk: {show_size(now)} now, {show_size(most)} at most."
-    return text
+    sentences = ["Plan: " + ", ".join(parts) + "."]
+    if spaces := space_by_sr(actions):
+        named = len(spaces) > 1  # whoever has one SR knows which
+        sentences.append("Disk: " + "; ".join(_space(space, named) for space in spaces) + ".")
+    if restarts := sum(action.downtime == "restart" for action in actions):
+        sentences.append(f"Restarts: {restarts}.")
+    return " ".join(sentences)
+
+
+def space_by_sr(actions: list[Action]) -> list[Space]:
+    """What all actions allocate together, by the SR's name."""
+    found: dict[str, Space] = {}
+    for space in (space for action in actions for space in action.space()):
+        before = found.get(space.sr.ref, Space(space.sr, 0, 0))
+        found[space.sr.ref] = Space(space.sr, before.now + space.now, before.at_most + space.at_most)
+    return sorted(found.values(), key=lambda space: (space.sr.name, space.sr.uuid))
+
+
+def _space(space: Space, named: bool) -> str:
+    where = f"{space.sr.name} " if named else ""
+    return f"{where}{show_size(space.now)} now, {show_size(space.at_most)} at most"

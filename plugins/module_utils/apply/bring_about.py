@@ -1,0 +1,122 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a declaration to its result: plan, take the lock, plan anew, carry out, wait, and tell what became of it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable
+
+from ..model.facts import instance_facts
+from ..model.instances import instances
+from ..model.records import HostPool
+from ..plan.plan import Plan
+from ..xapi.client import Client
+from ..xapi.read import read_host_pool
+from .lock import drop_dead_lock, locked
+from .run import Outcome, apply_vm_pool
+from .wait import wait_for_guests
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one run is to bring about."""
+
+    vm_pools: tuple[str, ...]  # names of those that the plan may change
+    make_plan: Callable[[HostPool], Plan]  # raises Refused
+    check_mode: bool
+    lock_timeout: float  # seconds to wait for others who change the same
+    wait_timeout: float | None = None  # seconds to wait for guests; None: they are not waited for
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of it."""
+
+    plan: Plan
+    pool: HostPool  # as it is now
+    changed: bool
+    outcomes: tuple[Outcome, ...] = ()
+    silent: tuple[str, ...] = ()  # a sentence for each guest that did not come up
+
+    @property
+    def failures(self) -> list[str]:
+        """All that went wrong, a sentence each."""
+        return [*self.silent, *(outcome.error for outcome in self.outcomes if outcome.error)]
+
+    def failure_message(self) -> str:
+        """All that failed, in one place."""
+        names = [repr(plan.vm_pool) for plan in self.plan.pools]
+        which = f"VM pool {names[0]}" if len(names) == 1 else f"VM pools {', '.join(names)}"
+        failed = sum(bool(outcome.error) for outcome in self.outcomes)
+        counts = [f"{failed} of {len(self.outcomes)} actions failed, {len(self.outcomes) - failed} done"]
+        if self.silent:
+            counts.append(f"{len(self.silent)} guests did not come up")
+        return " ".join([f"{which}: {'; '.join(counts)}.", *self.failures])
+
+    def as_data(self) -> dict[str, Any]:
+        """The result of a module: what was to be done, what was done, what there is."""
+        lines = self.plan.lines()
+        data: dict[str, Any] = {
+            "changed": self.changed,
+            "plan": self.plan.as_data(),
+            "plan_text": lines,
+            "instances": [
+                instance_facts(self.pool, instance)
+                for plan in self.plan.pools
+                for instance in instances(self.pool, plan.vm_pool)
+            ],
+        }
+        if self.plan.actions:
+            data["diff"] = {"prepared": "\n".join(lines) + "\n"}
+        if self.outcomes:
+            data["outcomes"] = [outcome.as_data() for outcome in self.outcomes]
+        return data
+
+
+def bring_about(client: Client, order: Order) -> Report:
+    """Plan, then carry the plan out unless nothing is to be done or only a look was asked for.
+
+    Raises Refused, Locked, XapiError before anything is written; what fails later stands in the report.
+    """
+    pool = read_host_pool(client)
+    plan = order.make_plan(pool)
+    if order.check_mode:
+        return Report(plan, pool, changed=bool(plan.changes))
+    if not plan.changes:
+        for name in order.vm_pools:
+            drop_dead_lock(client, pool, lock_of(name))
+        return Report(plan, pool, changed=False)
+    with ExitStack() as locks:
+        for name in sorted(order.vm_pools):  # everybody takes them in this order, so nobody waits in a circle
+            locks.enter_context(locked(client, pool, lock_of(name), order.lock_timeout))
+        # Somebody may have finished the same work while we waited for our turn to look.
+        pool = read_host_pool(client)
+        plan = order.make_plan(pool)
+        outcomes = [outcome for part in plan.pools for outcome in apply_vm_pool(client, pool, part)]
+    changed = any(not outcome.error for outcome in outcomes)
+    pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
+    return Report(plan, pool, changed, tuple(outcomes), tuple(silent))
+
+
+def lock_of(vm_pool: str) -> str:
+    """What is locked by whoever changes a VM pool."""
+    return f"VM pool {vm_pool}"
+
+
+def _wait(client: Client, order: Order, plan: Plan, failed: Iterable[str]) -> tuple[HostPool, list[str]]:
+    """The host pool after the run, and a sentence for each guest that was started and did not come up."""
+    pool = read_host_pool(client)
+    silent: list[str] = []
+    if order.wait_timeout is None:
+        return pool, silent
+    deadline = time.monotonic() + order.wait_timeout
+    for part in plan.pools:
+        awaited = set(part.started()) - set(failed)
+        left = max(0.0, deadline - time.monotonic())
+        pool, problems = wait_for_guests(client, pool, part.vm_pool, awaited, left)
+        silent += problems.values()
+    return pool, silent
