@@ -36,6 +36,8 @@ class World:
     def __init__(self) -> None:
         self.records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in CLASSES}
         self._numbers = itertools.count(1)
+        for type_ in ("ext", "lvm", "nfs"):
+            self.add("SM", type=type_, features={"VDI_RESET_ON_BOOT": "2", "VDI_SNAPSHOT": "1"})
         self.host = self.add_host("xen1")
         self.sr = self.add_sr("Local SSD")
         self.network = self.add_network("Production", self.host)

@@ -33,6 +33,36 @@ def test_a_copy_bears_anothers_uuid_and_is_foreign() -> None:
     assert Labels.of({}).standing(UUID) is Standing.FOREIGN
 
 
+def test_a_copy_that_we_were_making_is_unfinished_and_its_source_is_ours() -> None:
+    marked = Labels.of({"skinnybox:kind": "overlay", "skinnybox:uuid": UUID, "skinnybox:copying": "snapshot x"})
+    assert marked.standing(UUID) is Standing.OWNED
+    assert marked.standing(OTHER) is Standing.UNFINISHED
+    assert Labels.of({"skinnybox:copying": "snapshot x"}).standing(OTHER) is Standing.FOREIGN
+
+
+def test_data_disks_snapshots_and_copies_belong_to_their_instance_and_never_pass_for_its_overlay() -> None:
+    world = World()
+    world.add_master()
+    vm = world.add_instance(1)
+    (overlay,) = [r for r in world.records["VDI"].values() if r["other_config"].get("skinnybox:kind") == "overlay"]
+    common = {key.removeprefix("skinnybox:"): value for key, value in overlay["other_config"].items()}
+    kept = {key: common[key] for key in ("pool", "name", "number", "instance", "vm")}
+    for name in ("logs", "db"):
+        world.own("VDI", world.add_disk("d", other_config=other_config(Kind.DATA, **kept, disk=name)))
+    for moment in ("20260201T00:00:00Z", "20260101T00:00:00Z"):
+        taken = other_config(Kind.SNAPSHOT, **kept, snapshot=moment[:6])
+        world.own("VDI", world.add_disk("s", is_a_snapshot=True, snapshot_time=moment, other_config=taken))
+    overlay["other_config"]["skinnybox:copying"] = "snapshot x"
+    copied = world.add_disk("copy", is_a_snapshot=True, other_config=dict(overlay["other_config"]))
+    (instance,) = instances(world.model(), "web")
+    assert instance.vm.ref == vm
+    assert instance.overlay and instance.overlay.uuid == overlay["uuid"]
+    assert [disk.labels["disk"] for disk in instance.data_disks] == ["db", "logs"]
+    assert [disk.labels["snapshot"] for disk in instance.snapshots] == ["202601", "202602"]
+    assert len(instance.disks) == 6
+    assert copied in {disk.ref for disk in instance.disks}
+
+
 def test_instances_come_by_number_with_their_disks() -> None:
     world = World()
     world.add_master()

@@ -64,6 +64,13 @@ def test_free_space_and_plugged_hosts_of_an_sr() -> None:
     found = world.model().srs
     assert found[far].free == 0
     assert (found[far].attached_hosts, found[world.sr].attached_hosts) == ((), (world.host,))
+    assert "VDI_RESET_ON_BOOT" in found[far].features
+
+
+def test_an_sr_without_a_storage_manager_can_do_nothing() -> None:
+    world = World()
+    discs = world.add_sr("Discs", type_="iso")
+    assert world.model().srs[discs].features == frozenset()
 
 
 def test_facts_tell_what_the_guest_reported_and_nothing_more() -> None:

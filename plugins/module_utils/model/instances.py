@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Instances and VM pools as they are in a host pool. Pure."""
+
 from __future__ import annotations
 
 import re
@@ -13,6 +14,12 @@ from .records import Disk, HostPool, VirtualMachine
 #: The name of a VM that is being cloned: ``VM.clone`` can set nothing but a name, so a run that is killed
 #: right after it leaves this, by which the next run knows whose it is.
 _UNFINISHED = re.compile(r"^(?P<instance>.+) \[skinnybox: unfinished, pool (?P<pool>.+)\]$")
+
+#: Value of a VM's label ``removing`` when its overlay is to stay.
+KEEP = "keep"
+
+#: What belongs to an instance and to nobody else.
+_DISKS = frozenset(kind.value for kind in (Kind.OVERLAY, Kind.SWAP, Kind.DATA, Kind.SNAPSHOT))
 
 
 def unfinished_name(instance: str, pool: str) -> str:
@@ -31,11 +38,18 @@ class Instance:
     vm: VirtualMachine
     overlay: Disk | None
     swap: Disk | None
-    disks: tuple[Disk, ...]  # all that bear its label, also those that are detached
+    data_disks: tuple[Disk, ...]
+    snapshots: tuple[Disk, ...]  # of its overlay, oldest first
+    disks: tuple[Disk, ...]  # all that bear its label, also those that are detached or not finished
 
     @property
     def is_being_removed(self) -> bool:
         return "removing" in self.vm.labels
+
+    @property
+    def keeps_overlay(self) -> bool:
+        """Whether its removal, which has begun, leaves its overlay and data disks."""
+        return self.vm.labels["removing"] == KEEP
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -57,7 +71,7 @@ class Leftover:
 
 def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
     """The finished instances of one VM pool or of all, by pool and number."""
-    disks = _disks_by("instance", pool)
+    disks = disks_by_instance(pool)
     found = [
         _instance(vm, disks.get(vm.labels["instance"], ()))
         for vm in pool.vms.values()
@@ -84,7 +98,9 @@ def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
 
 
 def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
-    """Overlay disks whose VM is gone, of one VM pool or of all, by number: it was deleted by hand. They hold data."""
+    """Overlay disks whose VM is gone, of one VM pool or of all, by number: deleted by hand, unless they were kept
+    on purpose (:func:`is_kept`). They hold data.
+    """
     vms = {vm.uuid for vm in pool.vms.values()}
     embodied = {instance.uuid for instance in instances(pool, vm_pool)}
     return sorted(
@@ -101,6 +117,16 @@ def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
     )
 
 
+def is_kept(overlay: Disk) -> bool:
+    """Whether an overlay without a VM was left so on purpose."""
+    return "kept" in overlay.labels
+
+
+def disks_by_instance(pool: HostPool) -> dict[str, tuple[Disk, ...]]:
+    """All disks that are ours, by the uuid of the instance (not of its VM) that they belong to."""
+    return _disks_by("instance", pool)
+
+
 def pool_of_unfinished(vm: VirtualMachine) -> str | None:
     """The VM pool for which this VM is or was being made; None when it is finished or not ours."""
     if vm.labels.kind == Kind.INSTANCE.value:
@@ -112,17 +138,18 @@ def pool_of_unfinished(vm: VirtualMachine) -> str | None:
 
 
 def _disks_by(label: str, pool: HostPool) -> dict[str, tuple[Disk, ...]]:
-    """Overlay and swap disks that are ours, by a label: their instance, or the VM that they were made for."""
+    """Disks of instances that are ours, by a label: their instance, or the VM that they were made for."""
     found: dict[str, list[Disk]] = {}
     for disk in pool.disks.values():
-        if disk.labels.kind in (Kind.OVERLAY.value, Kind.SWAP.value) and disk.standing is not Standing.FOREIGN:
+        if disk.labels.kind in _DISKS and disk.standing is not Standing.FOREIGN:
             found.setdefault(disk.labels[label], []).append(disk)
     return {value: tuple(sorted(disks, key=lambda d: d.uuid)) for value, disks in found.items()}
 
 
 def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
-    def of(kind: Kind) -> Disk | None:
-        return next((d for d in disks if d.labels.kind == kind.value), None)
+    def of(kind: Kind) -> tuple[Disk, ...]:
+        # An unfinished one is about to replace another, or is a copy that is being made of it.
+        return tuple(d for d in disks if d.labels.kind == kind.value and d.standing is Standing.OWNED)
 
     return Instance(
         name=vm.labels["name"],
@@ -130,7 +157,9 @@ def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
         uuid=vm.labels["instance"],
         pool=vm.labels["pool"],
         vm=vm,
-        overlay=of(Kind.OVERLAY),
-        swap=of(Kind.SWAP),
+        overlay=next(iter(of(Kind.OVERLAY)), None),
+        swap=next(iter(of(Kind.SWAP)), None),
+        data_disks=tuple(sorted(of(Kind.DATA), key=lambda d: d.labels["disk"])),
+        snapshots=tuple(sorted(of(Kind.SNAPSHOT), key=lambda d: (d.snapshot_time, d.uuid))),
         disks=disks,
     )

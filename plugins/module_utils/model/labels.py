@@ -7,6 +7,7 @@ All state lives in XAPI, as ``skinnybox:*`` keys of ``other_config`` (docs/decis
 ``VM.clone``, ``VDI.clone`` and ``VDI.snapshot`` copy ``other_config``, so a label alone proves nothing: every
 finished object also carries its *own* uuid in ``skinnybox:uuid``.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ class Kind(str, Enum):
     INSTANCE = "instance"
     OVERLAY = "overlay"
     SWAP = "swap"
+    DATA = "data"
+    SNAPSHOT = "snapshot"  # of an overlay
+
+
+#: What an object bears while XAPI copies it for us: the copy inherits this, and is known by it until it has labels
+#: of its own.
+COPYING = "copying"
 
 
 class Standing(Enum):
@@ -61,13 +69,16 @@ class Labels:
     def standing(self, uuid: str) -> Standing:
         """Say whose the object with this uuid is.
 
-        An object whose label names another uuid is a copy that somebody made of one of ours.
+        An object whose label names another uuid is a copy that somebody made of one of ours; unless we were
+        making it.
         """
         if not self.kind:
             return Standing.FOREIGN
         if "uuid" not in self:
             return Standing.UNFINISHED
-        return Standing.OWNED if self["uuid"] == uuid else Standing.FOREIGN
+        if self["uuid"] == uuid:
+            return Standing.OWNED
+        return Standing.UNFINISHED if COPYING in self else Standing.FOREIGN
 
 
 def other_config(kind: Kind, **values: str) -> dict[str, str]:

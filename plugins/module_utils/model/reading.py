@@ -41,6 +41,7 @@ class Reading:
         self._metrics: dict[str, Record] = {}
         self._hosts: dict[str, Host] = {}
         self._hosts_of_sr: dict[str, list[str]] = {}
+        self._features: dict[str, frozenset[str]] = {}
         self._srs: dict[str, StorageRepository] = {}
         self._hosts_of_network: dict[str, list[str]] = {}
         self._networks: dict[str, Network] = {}
@@ -99,6 +100,9 @@ class Reading:
             if r["currently_attached"]:
                 self._hosts_of_sr.setdefault(r["SR"], []).append(r["host"])
 
+    def _take_storage_managers(self, records: Records) -> None:
+        self._features = {r["type"]: frozenset(r["features"]) for r in records.values()}
+
     def _take_srs(self, records: Records) -> None:
         for ref, r in records.items():
             self._srs[ref] = StorageRepository(
@@ -111,6 +115,7 @@ class Reading:
                 size=int(r["physical_size"]),
                 used=int(r["physical_utilisation"]),
                 attached_hosts=tuple(self._hosts_of_sr.get(ref, ())),
+                features=self._features.get(r["type"], frozenset()),
                 tags=tuple(r["tags"]),
                 other_config=r["other_config"],
             )
@@ -206,6 +211,7 @@ _TAKE: dict[str, Callable[[Reading, Records], None]] = {
     "host_metrics": Reading._take_host_metrics,
     "host": Reading._take_hosts,
     "PBD": Reading._take_pbds,
+    "SM": Reading._take_storage_managers,
     "SR": Reading._take_srs,
     "PIF": Reading._take_pifs,
     "network": Reading._take_networks,

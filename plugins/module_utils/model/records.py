@@ -47,6 +47,7 @@ class StorageRepository:
     size: int  # bytes, as XAPI last counted them
     used: int
     attached_hosts: tuple[str, ...]  # refs of the hosts on which a PBD is plugged
+    features: frozenset[str]  # what its storage manager can do, such as VDI_RESET_ON_BOOT
     tags: tuple[str, ...]
     other_config: Mapping[str, str]
 
