@@ -2,24 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that is killed at any of its writes, and run again: the host pool is as if nothing had happened."""
+"""The kill matrix: a module dies before and after each of its writes and is run again, as if nothing had happened.
+
+A first round, undisturbed, tells which writes there are: so many calls of each name. Each of them is then a point,
+before the lab carries it out and after that: none is left out, and which of the instances that are worked on side by
+side makes it is left to chance. Tests go in circles through states of a VM pool, dying once on each way.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pytest
 
+from tests.conftest import MATRIX
 from tests.support.ansible import arguments_of, run_module, zygote
-from tests.support.gate import Gate, gate_of
+from tests.support.gate import NEVER, Gate, Point, gate_of
 from tests.support.golden import Golden
 from tests.support.lab import Lab
 from tests.support.state import find_disk, picture, sha256_of
 
 KILLED = -9
 Options = dict[str, Any]
+Record = Callable[[str, object], None]
 
 
 @pytest.fixture
@@ -28,19 +37,55 @@ def gate(lab: Lab) -> Iterator[Gate]:
         yield gate
 
 
-def kill(lab: Lab, gate: Gate, point: int, mode: str, module: str, options: Options) -> str:
-    """Run a module and kill it; the call at which it died, empty when it has fewer writes."""
-    process = gate.arm(point, mode)
-    process.set_result(zygote().start(module, arguments_of(lab, gate.url, False, False, options)))
-    status, out, err = zygote().wait()
-    assert status == (KILLED if gate.killed_at else 0), out + err
-    gate.settle()
-    return gate.killed_at
-
-
-def run(lab: Lab, module: str, options: Options) -> None:
+def run(lab: Lab, module: str, options: Options) -> dict[str, Any]:
     result = run_module(lab, module, **options)
     assert not result.failed, result.msg
+    return result.data
+
+
+def kill(gate: Gate, point: Point, module: str, options: Options) -> None:
+    """Run a module through the gate and kill it at that point, which has to come; NEVER lets it end well."""
+    process = gate.arm(point)
+    process.set_result(zygote().start(module, arguments_of(gate.lab, gate.url, False, False, options)))
+    status, out, err = zygote().wait()
+    assert status == (0 if point == NEVER else KILLED), f"{point}: {out}{err}"
+    gate.settle()
+
+
+def points_of(gate: Gate, when: str, module: str, options: Options) -> list[Point]:
+    """Run a module undisturbed; all points at which it could have died."""
+    kill(gate, NEVER, module, options)
+    return [Point(call, nth, when) for call, count in gate.writes.items() for nth in range(1, count + 1)]
+
+
+@dataclass
+class Way:
+    """One way of the circle: what is run, all its points, and what is there at its end."""
+
+    options: Options
+    module: str = "vm_pool"
+    points: list[Point] = field(default_factory=list)
+    clean: dict[str, list[Any]] = field(default_factory=dict)
+
+
+def kill_everywhere(gate: Gate, when: str, ways: list[Way]) -> list[Point]:
+    """Go round and round, until the module has died at each point of every way; the points."""
+    lab = gate.lab
+    run(lab, ways[-1].module, ways[-1].options)
+    for way in ways:
+        way.points = points_of(gate, when, way.module, way.options)
+        way.clean = picture(lab)
+    for number in range(max(len(way.points) for way in ways)):
+        for way in ways:
+            point = way.points[number] if number < len(way.points) else None
+            if point:
+                kill(gate, point, way.module, way.options)
+            run(lab, way.module, way.options)
+            assert picture(lab) == way.clean, f"killed {point or 'never'} on the way to {way.options}"
+    lab.reset_calls()
+    run(lab, ways[-1].module, ways[-1].options)
+    assert lab.writes() == []
+    return list(chain.from_iterable(way.points for way in ways))
 
 
 def pool(size: int) -> Options:
@@ -49,47 +94,25 @@ def pool(size: int) -> Options:
     return {"name": "web", "size": size, "master": "noble", "swap": "1 MiB"}
 
 
-def kill_everywhere(lab: Lab, gate: Gate, mode: str, sizes: list[int]) -> dict[int, list[str]]:
-    """Go through sizes of a VM pool round and round, killed one write later in each round; where it died, by size."""
-    clean: dict[int, dict[str, list[Any]]] = {}
-    run(lab, "vm_pool", pool(sizes[-1]))
-    for size in sizes:
-        run(lab, "vm_pool", pool(size))
-        clean[size] = picture(lab)
-    died: dict[int, list[str]] = {size: [] for size in sizes}
-    going_on = set(sizes)
-    point = 0
-    while going_on:
-        point += 1
-        for size in sizes:
-            where = kill(lab, gate, point, mode, "vm_pool", pool(size)) if size in going_on else ""
-            run(lab, "vm_pool", pool(size))
-            assert picture(lab) == clean[size], f"killed {mode} write {point}, {where}, on the way to size {size}"
-            if where:
-                died[size].append(where)
-            else:
-                going_on.discard(size)
-    lab.reset_calls()
-    run(lab, "vm_pool", pool(sizes[-1]))
-    assert lab.writes() == []
-    return died
+MADE = {
+    "pool.add_to_other_config", "Async.VM.clone", "VIF.create", "VM.set_other_config", "VBD.set_type",
+    "Async.VDI.create", "PUT /import_raw_vdi", "VBD.create", "VDI.add_to_other_config", "VM.add_to_other_config",
+    "Async.VM.start", "pool.remove_from_other_config",
+}  # fmt: skip
+REMOVED = {"VM.add_to_other_config", "Async.VM.hard_shutdown", "Async.VDI.destroy", "Async.VM.destroy"}
 
 
-@pytest.mark.parametrize("mode", ["before", "after"])
-@pytest.mark.parametrize("sizes", [[2, 0], [3, 1, 2]])
-def test_vm_pool(lab: Lab, gate: Gate, golden: Golden, master: dict[str, Any], mode: str, sizes: list[int]) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("sizes", [[3, 0], [2, 3]], ids=["made-and-demolished", "scaled-in-and-out"])
+def test_vm_pool(
+    lab: Lab, gate: Gate, golden: Golden, master: Options, when: str, sizes: list[int], record_property: Record
+) -> None:
     disks = [golden.root, golden.boot, find_disk(lab, "noble:1 root"), find_disk(lab, "noble:1 boot CD")]
     hashes = [sha256_of(lab, disk) for disk in disks]
-    died = kill_everywhere(lab, gate, mode, sizes)
-    assert "Async.VDI.destroy" in died[sizes[1]]
-    if sizes[0] == 3:
-        # From 2 to 3 one instance is made, so every write has its turn; two at once take turns by chance.
-        made = {"Async.VM.clone", "Async.VDI.create", "PUT", "Async.VM.start"}
-        if mode == "before":
-            made |= {"pool.add_to_other_config", "VIF.create", "VM.set_other_config", "VBD.set_type", "VBD.create"}
-            made |= {"VDI.add_to_other_config", "VM.add_to_other_config", "pool.remove_from_other_config"}
-        assert made <= set(died[3])
+    points = kill_everywhere(gate, when, [Way(pool(size)) for size in sizes])
+    assert {point.call for point in points} >= MADE | REMOVED
     assert [sha256_of(lab, disk) for disk in disks] == hashes
+    record_property(MATRIX + "kill", len(points))
 
 
 def numberless(lab: Lab, number: int) -> str:
@@ -98,37 +121,34 @@ def numberless(lab: Lab, number: int) -> str:
     return text.replace(f"noble:{number}", "noble:N").replace(f'["version", "{number}"]', '["version", "N"]')
 
 
-@pytest.mark.parametrize("mode", ["before", "after"])
-def test_publish_and_retire(lab: Lab, gate: Gate, golden: Golden, mode: str) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_publish_and_retire(lab: Lab, gate: Gate, golden: Golden, when: str, record_property: Record) -> None:
     untouched = picture(lab)
     hashes = [sha256_of(lab, disk) for disk in (golden.root, golden.boot)]
     publication = {"name": "noble", "golden_vm": golden.name}
-    retirement = {"name": "noble", "state": "retired", "version": 1}
-    run(lab, "master_image", publication)
+
+    def publish() -> int:
+        return int(run(lab, "master_image", publication)["master_image"]["version"])
+
+    def retirement(number: int) -> Options:
+        return {"name": "noble", "state": "retired", "version": number}
+
+    publishing = points_of(gate, when, "master_image", publication)
     published = numberless(lab, 1)
-    run(lab, "master_image", retirement)
+    retiring = points_of(gate, when, "master_image", retirement(1))
     assert picture(lab) == untouched
-    died: list[str] = []
-    for options in (publication, retirement):
-        point = 0
-        while True:
-            point += 1
-            if options is retirement:
-                retirement["version"] = publish(lab, publication)
-            where = kill(lab, gate, point, mode, "master_image", options)
-            number = publish(lab, publication) if options is publication else 0
-            if number:
-                assert numberless(lab, number) == published, f"killed {mode} write {point}, {where}"
-            run(lab, "master_image", {**retirement, "version": number} if number else retirement)
-            assert picture(lab) == untouched, f"killed {mode} write {point}, {where}"
-            if not where:
-                break
-            died.append(where)
-    assert {"Async.VDI.snapshot", "Async.VDI.copy", "Async.VDI.destroy", "Async.VM.destroy"} <= set(died)
+    for point in publishing:
+        kill(gate, point, "master_image", publication)
+        number = publish()
+        assert numberless(lab, number) == published, f"publishing killed {point}"
+        run(lab, "master_image", retirement(number))
+        assert picture(lab) == untouched, f"publishing killed {point}"
+    for point in retiring:
+        number = publish()
+        kill(gate, point, "master_image", retirement(number))
+        run(lab, "master_image", retirement(number))
+        assert picture(lab) == untouched, f"retiring killed {point}"
+    died = {point.call for point in (*publishing, *retiring)}
+    assert died >= {"Async.VDI.snapshot", "Async.VDI.copy", "Async.VDI.destroy", "Async.VM.destroy"}
     assert [sha256_of(lab, disk) for disk in (golden.root, golden.boot)] == hashes
-
-
-def publish(lab: Lab, publication: Options) -> int:
-    result = run_module(lab, "master_image", **publication)
-    assert not result.failed, result.msg
-    return int(result["master_image"]["version"])
+    record_property(MATRIX + "kill", len(publishing) + len(retiring))

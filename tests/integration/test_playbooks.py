@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.support.ansible import Play, run_module, run_playbook, start_playbook
-from tests.support.gate import gate_of
+from tests.support.gate import Point, gate_of, is_write
 from tests.support.golden import Golden
 from tests.support.lab import PASSWORD, Lab
 from tests.support.state import disk_names, find_disk, names, picture, power_states, sha256_of
@@ -134,14 +134,14 @@ def test_apply_killed_at_ten_moments_and_run_again(
     empty = picture(lab)
     lab.reset_calls()
     assert changed(play(inventory, "apply")) == 1
-    writes = len([call for call in lab.writes() if not call.startswith("task.")])
+    writes = len([call for call in lab.writes() if is_write(call)])
     whole = picture(lab)
     hashes = [sha256_of(lab, disk) for disk in (golden.root, golden.boot, find_disk(lab, "noble:1 root"))]
     with gate_of(lab) as gate:
         for moment in range(MOMENTS):
             run_module(lab, "vm_pool", name="web", state="absent")
             assert picture(lab) == empty
-            point = gate.arm(1 + moment * (writes - 1) // (MOMENTS - 1), "before")
+            point = gate.arm(Point("", 1 + moment * (writes - 1) // (MOMENTS - 1), "before"))
             process = start_playbook(write_inventory(tmp_path, lab, gate.url), "skinnybox.xenserver.apply")
             point.set_result(process.pid)
             output, _nothing = process.communicate(timeout=60)
@@ -149,7 +149,7 @@ def test_apply_killed_at_ten_moments_and_run_again(
             gate.settle()
             done = play(write_inventory(tmp_path, lab), "apply")
             assert done.status == 0, done.output
-            assert picture(lab) == whole, f"killed before {gate.killed_at}, write {gate.point} of {writes}"
+            assert picture(lab) == whole, f"killed {gate.point} of {writes}, {gate.killed_at}"
     lab.reset_calls()
     assert changed(play(inventory, "apply")) == 0
     assert lab.writes() == []

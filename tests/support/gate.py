@@ -2,18 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A gate between a process and a lab that kills the process at its n-th write: before the lab gets it, or after it."""
+"""A gate between a process and a lab that kills the process at one of its writes: before the lab gets it, or after.
+
+It reads what passes in both of XAPI's forms, XML-RPC and JSON-RPC, and uploads.
+"""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,12 +27,33 @@ from urllib.parse import urlsplit
 from .lab import Lab
 
 _METHOD = re.compile(rb"<methodName>([^<]+)</methodName>")
-#: Calls that leave no trace in the host pool: between two of them nothing changes for the next run.
-_TRACELESS = re.compile(r"^(session|event|task)\.|\.(get_|assert_)")
+#: Reads; sessions and events; and how far a task is, which is told by the clock and not by the work.
+_NO_WRITE = re.compile(r"^(session|event)\.|\.(get_|assert_|compute_)|^task\.set_progress$|^GET ")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A moment at which a process dies: at the ``nth`` call (from 1) of one name, or with no name of all writes."""
+
+    call: str
+    nth: int
+    when: str  # before or after the lab has carried it out; the process never gets the answer
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.call or 'write'} number {self.nth}"
+
+
+#: No call has this number: nobody dies.
+NEVER = Point("", 0, "before")
+
+
+def is_write(name: str) -> bool:
+    """Whether a call may leave something in the host pool. Calls have XAPI's names, uploads ``PUT /<handler>``."""
+    return not _NO_WRITE.search(name)
 
 
 class Gate(ThreadingHTTPServer):
-    """Forwards requests. After ``arm`` it counts writes and kills at the one that was asked for."""
+    """Forwards requests and counts the writes. After ``arm`` it kills at the one that was asked for."""
 
     daemon_threads = True
 
@@ -37,15 +64,13 @@ class Gate(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._idle = threading.Condition()
         self._under_way = 0
-        self.arm(0, "before")
+        self.arm(NEVER)
 
-    def arm(self, point: int, mode: str) -> Future[int]:
-        """Kill at write number ``point`` (from 1), ``before`` or ``after`` it; the process id goes into the future.
-
-        With ``after`` only those calls count that go on after their answer.
-        """
-        self.point, self.mode = point, mode
-        self.count, self.killed_at = 0, ""
+    def arm(self, point: Point) -> Future[int]:
+        """Count anew, and kill at that point; the process id goes into the future."""
+        self.point = point
+        self.writes: Counter[str] = Counter()
+        self.killed_at = ""
         self.process: Future[int] = Future()
         return self.process
 
@@ -54,11 +79,13 @@ class Gate(ThreadingHTTPServer):
 
     def strikes(self, name: str) -> bool:
         """Count a request; whether it is the one at which the process dies."""
-        if _TRACELESS.search(name) or (self.mode == "after" and not name.startswith(("Async.", "PUT"))):
+        if not is_write(name):
             return False
         with self._lock:
-            self.count += 1
-            return self.count == self.point
+            self.writes[name] += 1
+            if self.point.call:
+                return name == self.point.call and self.writes[name] == self.point.nth
+            return self.writes.total() == self.point.nth
 
     @contextmanager
     def under_way(self, name: str) -> Iterator[None]:
@@ -87,7 +114,7 @@ class Gate(ThreadingHTTPServer):
 
     def kill(self, name: str) -> None:
         """End the process with all that it started, as when the controller loses its power."""
-        doomed = family(self.process.result(timeout=20))
+        doomed = family(self.process.result(timeout=60))
         # Noted first: who waits for the process looks at it as soon as it is dead.
         self.killed_at = name
         for process in doomed:
@@ -116,15 +143,18 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self._forward(b"", "GET")
+        self._forward(b"", f"GET {self._path}")
 
     def do_POST(self) -> None:
         body = self._body()
-        match = _METHOD.search(body)
-        self._forward(body, match[1].decode() if match else "")
+        self._forward(body, _name_of(body))
 
     def do_PUT(self) -> None:
-        self._forward(self._body(), "PUT")
+        self._forward(self._body(), f"PUT {self._path}")
+
+    @property
+    def _path(self) -> str:
+        return urlsplit(self.path).path
 
     def _body(self) -> bytes:
         length = int(self.headers["Content-Length"])
@@ -141,13 +171,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.killed_at:
             self.close_connection = True
             return
-        strikes = name != "GET" and self.server.strikes(name)
-        if strikes and self.server.mode == "before":
+        strikes = self.server.strikes(name)
+        if strikes and self.server.point.when == "before":
             self._die(name)
             return
         connection = http.client.HTTPConnection(self.server.target, timeout=60)
+        headers = {"Content-Type": self.headers["Content-Type"]} if "Content-Type" in self.headers else {}
         try:
-            connection.request(self.command, self.path, body, {"Content-Type": "text/xml"} if body else {})
+            connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             if strikes:
                 answer.read()
@@ -168,12 +199,22 @@ class _Handler(BaseHTTPRequestHandler):
         length = answer.getheader("Content-Length")
         # A disk's data goes out without a length: the end of the connection ends it.
         self.send_header(*(("Connection", "close") if length is None else ("Content-Length", length)))
+        for header in ("Content-Type", "Location"):
+            if value := answer.getheader(header):
+                self.send_header(header, value)
         self.end_headers()
         while piece := answer.read(1 << 16):
             self.wfile.write(piece)
 
     def log_message(self, *arguments: object) -> None:
         """Not to the console."""
+
+
+def _name_of(body: bytes) -> str:
+    """The method that a request calls, in XML-RPC or JSON-RPC."""
+    if match := _METHOD.search(body):
+        return match[1].decode()
+    return str(json.loads(body)["method"])
 
 
 @contextmanager

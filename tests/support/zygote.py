@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 PLUGINS = "ansible_collections.skinnybox.xenserver.plugins.modules"
-MODULES = ("master_image", "master_image_info", "vm_pool", "vm_pool_info")
+#: All modules that there are.
+MODULES = sorted(path.stem for path in (Path(__file__).parents[2] / "plugins" / "modules").glob("[!_]*.py"))
 
 
 class Zygote:
