@@ -16,6 +16,10 @@ class Unreachable(XapiError):
     """No conversation was possible: refused, timed out, certificate not accepted, no XAPI there."""
 
 
+class LoginRefused(Unreachable):
+    """XAPI does not accept user and password: never tried again."""
+
+
 class ConnectionLost(XapiError):
     """The connection broke during a call that writes: whether it was carried out is not known."""
 

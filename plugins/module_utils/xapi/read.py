@@ -14,5 +14,7 @@ def read_host_pool(client: Client) -> HostPool:
     """Read everything that planning looks at: a call for each of CLASSES. Raises XapiError."""
     reading = Reading()
     for cls in CLASSES:
-        reading.take(cls, client.call(f"{cls}.get_all_records"))
-    return reading.host_pool()
+        reading.take(cls, client.read(f"{cls}.get_all_records"))
+    pool = reading.host_pool()
+    client.addresses = tuple(host.address for host in pool.hosts.values() if host.address)
+    return pool
