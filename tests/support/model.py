@@ -257,13 +257,13 @@ class World:
             if isinstance(action, plan.Create):
                 self._create(todo, action)
             elif isinstance(action, plan.Remove):
-                self._remove(action.instance.vm.ref, [disk.ref for disk in action.instance.disks])
+                self._remove_instance(action)
             elif isinstance(action, plan.Tidy):
                 self._remove(
                     action.leftover.vm.ref if action.leftover.vm else None, [d.ref for d in action.leftover.disks]
                 )
             elif isinstance(action, plan.RemoveOverlay):
-                self.remove("VDI", action.disk.ref)
+                self._remove(None, [disk.ref for disk in (*action.others, action.disk)])
             elif isinstance(action, plan.Start):
                 self._power(action.instance.vm.ref, "Running")
             elif isinstance(action, plan.Stop):
@@ -273,7 +273,7 @@ class World:
 
     def _create(self, todo: plan.VmPoolPlan, action: plan.Create) -> None:
         assert todo.spec is not None
-        self.add_instance(
+        vm = self.add_instance(
             action.number,
             pool=todo.vm_pool,
             blueprint=action.master.blueprint.ref,
@@ -282,6 +282,38 @@ class World:
             swap=bool(action.swap_size),
             overlay=action.kept_overlay.ref if action.kept_overlay else None,
         )
+        for planned in action.disks:
+            self.add_data_disk(vm, planned.name, planned.position, action.sr_of(planned).ref, planned.size)
+        for kept in action.kept_disks:
+            self.attach(vm, kept.ref, kept.labels["position"])
+        for disk in (action.kept_overlay, *action.kept_disks):
+            if disk:
+                labels = self.records["VDI"][disk.ref]["other_config"]
+                labels["skinnybox:vm"] = self.uuid_of("VM", vm)
+                labels.pop("skinnybox:kept", None)
+        if action.on_boot == "reset" and not action.kept_overlay:
+            for record in self.records["VDI"].values():
+                labels = record["other_config"]
+                if (labels.get("skinnybox:vm"), labels.get("skinnybox:kind")) == (self.uuid_of("VM", vm), "overlay"):
+                    record["on_boot"] = "reset"
+
+    def add_data_disk(self, vm: str, name: str, position: str = "4", sr: str | None = None, size: int = GIB) -> str:
+        """A data disk of an instance; its reference."""
+        labels = self.labels(vm)
+        common = {key: labels[key] for key in ("pool", "name", "number", "instance", "master", "version", "master_id")}
+        common |= {"vm": self.uuid_of("VM", vm), "disk": name, "position": position}
+        disk = self.add_disk(f"{labels['name']} {name}", sr, size, other_config=other_config(Kind.DATA, **common))
+        self.own("VDI", disk)
+        self.attach(vm, disk, position)
+        return disk
+
+    def _remove_instance(self, action: plan.Remove) -> None:
+        kept = ("overlay", "data", "snapshot") if action.keep_overlay else ()
+        disks = action.instance.disks
+        for disk in disks:
+            if disk.labels.kind in kept:
+                self.records["VDI"][disk.ref]["other_config"]["skinnybox:kept"] = "1767225600"
+        self._remove(action.instance.vm.ref, [disk.ref for disk in disks if disk.labels.kind not in kept])
 
     def _remove(self, vm: str | None, disks: list[str]) -> None:
         for disk in disks:
@@ -302,6 +334,8 @@ class World:
         ):
             if disk:
                 self.attach(vm, disk.ref, position, mode, type_)
+        for data in action.disks:
+            self.attach(vm, data.ref, data.labels["position"])
         for nic in action.nics:
             self.add_nic(vm, nic.device, nic.mac)
         if action.start:

@@ -254,7 +254,8 @@ def test_thick_srs_pay_for_overlays_at_once(world: World) -> None:
     world.add_sr("LVM", type_="lvm", size=10 * GIB)
     (create,) = plan(world, overlay={"sr": "LVM"}).actions
     assert isinstance(create, Create)
-    assert GIB < create.bytes_now == create.bytes_at_most < GIB + 16 * (1 << 20)
+    (space,) = create.space()
+    assert GIB < space.now == space.at_most < GIB + 16 * (1 << 20)
 
 
 def test_a_range_that_higher_numbers_outgrow(world: World) -> None:

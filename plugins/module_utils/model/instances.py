@@ -122,6 +122,11 @@ def is_kept(overlay: Disk) -> bool:
     return "kept" in overlay.labels
 
 
+def is_precious(disk: Disk) -> bool:
+    """Whether a disk holds, besides an overlay, what a user would miss. Without a VM it stays with the overlay."""
+    return disk.labels.kind in (Kind.DATA.value, Kind.SNAPSHOT.value) and disk.standing is Standing.OWNED
+
+
 def disks_by_instance(pool: HostPool) -> dict[str, tuple[Disk, ...]]:
     """All disks that are ours, by the uuid of the instance (not of its VM) that they belong to."""
     return _disks_by("instance", pool)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from ..model.instances import Instance, Leftover
+from ..model.instances import Instance, Leftover, is_kept
 from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, Network, StorageRepository
 from .sizes import show_size
 from .spec import VmPoolSpec
-from .storage import Space, first_cost, full_cost, swap_cost
+from .storage import Space, empty_cost, first_cost, full_cost, total
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,16 @@ class NicPlan:
     @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(address for address in (self.ipv4, self.ipv6) if address)
+
+
+@dataclass(frozen=True)
+class DiskPlan:
+    """A data disk that a new instance is to have; ``size`` in bytes, ``sr`` None = where its overlay is."""
+
+    name: str
+    size: int
+    sr: StorageRepository | None
+    position: str
 
 
 class _Action:
@@ -105,32 +115,43 @@ class Create(_Action):
     swap_size: int | None
     start: bool
     kept_overlay: Disk | None = None
+    kept_disks: tuple[Disk, ...] = ()  # data disks that belong to the kept overlay
+    disks: tuple[DiskPlan, ...] = ()  # data disks to be made
+    on_boot: str = "persist"  # of the overlay
     sign = "+"
 
-    @property
-    def bytes_now(self) -> int:
-        """What its new disks take on their SR at once."""
-        overlay = 0 if self.kept_overlay else first_cost(self.overlay_sr.type, self.overlay_size)
-        return overlay + (swap_cost(self.overlay_sr.type, self.swap_size) if self.swap_size else 0)
-
-    @property
-    def bytes_at_most(self) -> int:
-        """What its new disks take when every block of them is written."""
-        sizes = [self.swap_size or 0, 0 if self.kept_overlay else self.overlay_size]
-        return sum(full_cost(self.overlay_sr.type, size) for size in sizes if size)
+    def sr_of(self, disk: DiskPlan) -> StorageRepository:
+        """Where a data disk goes."""
+        return disk.sr or self.overlay_sr
 
     def space(self) -> tuple[Space, ...]:
-        return (Space(self.overlay_sr, self.bytes_now, self.bytes_at_most),) if self.bytes_at_most else ()
+        sr = self.overlay_sr
+        found = []
+        if not self.kept_overlay:
+            size = self.overlay_size
+            found.append(Space(sr, first_cost(sr.type, size), full_cost(sr.type, size)))
+        if self.swap_size:
+            found.append(_empty_disk(sr, self.swap_size))
+        found += [_empty_disk(self.sr_of(disk), disk.size) for disk in self.disks]
+        return total(found)
 
     def objects(self) -> tuple[str, ...]:
-        return (self.kept_overlay.uuid,) if self.kept_overlay else ()
+        kept = (self.kept_overlay, *self.kept_disks)
+        return tuple(disk.uuid for disk in kept if disk)
 
     def text(self) -> str:
-        disk = f"overlay {show_size(self.overlay_size)} on {self.overlay_sr.name}"
+        parts = [f"overlay {show_size(self.overlay_size)} on {self.overlay_sr.name}"]
         if self.kept_overlay is not None:
-            disk = f"VM was deleted by hand; made anew with its overlay {self.kept_overlay.uuid}"
-        addresses = [a.partition("/")[0] for nic in self.nics for a in nic.addresses]
-        return ", ".join([disk, *addresses])
+            if is_kept(self.kept_overlay):
+                parts = [f"made anew with its kept overlay {self.kept_overlay.uuid}"]
+            else:
+                parts = [f"VM was deleted by hand; made anew with its overlay {self.kept_overlay.uuid}"]
+        parts += [f"disk {disk.name} {show_size(disk.size)}" for disk in self.disks]
+        return ", ".join([*parts, *(a.partition("/")[0] for nic in self.nics for a in nic.addresses)])
+
+
+def _empty_disk(sr: StorageRepository, size: int) -> Space:
+    return Space(sr, empty_cost(sr.type, size), full_cost(sr.type, size))
 
 
 @dataclass(frozen=True)
@@ -152,10 +173,13 @@ class Reattach(_OnInstance):
     swap: Disk | None
     nics: tuple[LostNic, ...]
     start: bool
+    disks: tuple[Disk, ...] = ()  # data disks
 
     def text(self) -> str:
         parts = [what for what in ("root", "boot", "overlay", "swap") if getattr(self, what)]
-        missing = [f"{part} attachment" for part in parts] + [f"NIC {nic.device}" for nic in self.nics]
+        missing = [f"{part} attachment" for part in parts]
+        missing += [f"attachment of disk {disk.labels['disk']}" for disk in self.disks]
+        missing += [f"NIC {nic.device}" for nic in self.nics]
         return "lost its " + ", ".join(missing) + ": given back" + (" and started" if self.start else "")
 
 
@@ -177,23 +201,25 @@ class Stop(_OnInstance):
 
 @dataclass(frozen=True)
 class Remove(_OnInstance):
-    """Shut an instance down and delete its VM and its disks."""
+    """Shut an instance down and delete its VM and its disks; or all but its overlay and data disks."""
 
     reason: str
+    keep_overlay: bool = False
     sign = "-"
 
     def objects(self) -> tuple[str, ...]:
         return (self.instance.vm.uuid, *(disk.uuid for disk in self.instance.disks))
 
     def text(self) -> str:
-        return f"{self.reason}; its overlay is deleted"
+        return f"{self.reason}; its overlay is {'kept' if self.keep_overlay else 'deleted'}"
 
 
 @dataclass(frozen=True)
 class RemoveOverlay(_Action):
-    """Delete an overlay whose VM somebody deleted by hand; only when the whole VM pool is to go."""
+    """Delete an overlay that has no VM, with what belongs to it."""
 
     disk: Disk
+    others: tuple[Disk, ...] = ()  # data disks and snapshots of the same instance
     sign = "-"
 
     @property
@@ -201,9 +227,11 @@ class RemoveOverlay(_Action):
         return self.disk.labels["name"]
 
     def objects(self) -> tuple[str, ...]:
-        return (self.disk.uuid,)
+        return tuple(disk.uuid for disk in (*self.others, self.disk))
 
     def text(self) -> str:
+        if is_kept(self.disk):
+            return f"kept overlay {self.disk.uuid} is deleted"
         return f"its VM was deleted by hand; overlay {self.disk.uuid} is deleted"
 
 

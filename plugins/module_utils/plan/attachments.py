@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where an instance's disks are attached, and what of it an instance has lost. Pure."""
+
 from __future__ import annotations
 
 from typing import Iterator
@@ -13,6 +14,8 @@ from .actions import LostNic, Reattach
 
 #: Fixed positions: with ``autodetect`` the CD at 3 would push disks about (xapi's rules of device numbers).
 ROOT, OVERLAY, SWAP, BOOT = "0", "1", "2", "3"
+#: Data disks follow from here on.
+FIRST_DATA_DISK = 4
 
 
 def nic_label(nics: list[tuple[int, str, str]]) -> str:
@@ -39,8 +42,9 @@ def lost_attachments(pool: HostPool, instance: Instance, start: bool) -> Reattac
         swap=instance.swap if _is_detached(instance, instance.swap) else None,
         nics=tuple(_lost_nics(pool, instance)),
         start=start,
+        disks=tuple(disk for disk in instance.data_disks if _is_detached(instance, disk)),
     )
-    return lost if any((lost.root, lost.boot, lost.overlay, lost.swap, lost.nics)) else None
+    return lost if any((lost.root, lost.boot, lost.overlay, lost.swap, lost.nics, lost.disks)) else None
 
 
 def _is_detached(instance: Instance, disk: Disk | None) -> bool:

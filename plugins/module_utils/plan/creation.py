@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool, Network, StorageRepository
-from .actions import Create, NicPlan
+from .actions import Create, DiskPlan, NicPlan
 from .addresses import nth_address
+from .data_disks import data_disks_of
 from .lookup import find_network, find_sr
 from .naming import instance_name
 from .refusal import Refused
@@ -51,6 +53,7 @@ def create_instance(
     master: MasterVersion,
     sr: StorageRepository,
     networks: list[tuple[Network, NetworkSpec]],
+    disks: tuple[DiskPlan, ...],
     number: int,
 ) -> Create:
     return Create(
@@ -62,19 +65,34 @@ def create_instance(
         overlay_size=spec.overlay.size,
         swap_size=spec.swap,
         start=spec.power_state == "running",
+        disks=disks,
+        on_boot=spec.overlay.on_boot,
     )
 
 
 def revive(
     spec: VmPoolSpec,
+    pool: HostPool,
     version: MasterVersion,
-    sr: StorageRepository,
     networks: list[tuple[Network, NetworkSpec]],
     overlay: Disk,
+    others: tuple[Disk, ...],
 ) -> Create:
-    """A VM around an overlay that lost its own: on the overlay's master version, where its layer is."""
-    create = create_instance(spec, version, sr, networks, int(overlay.labels["number"]))
-    return replace(create, name=overlay.labels["name"], overlay_size=overlay.size, kept_overlay=overlay)
+    """A VM around an overlay that lost its own: on the overlay's master version, where its layer is.
+
+    `others` are data disks and snapshots of the same instance.
+    """
+    kept = tuple(disk for disk in others if disk.labels.kind == Kind.DATA.value)
+    disks = data_disks_of(spec, pool, kept)
+    create = create_instance(spec, version, pool.srs[overlay.sr], networks, disks, int(overlay.labels["number"]))
+    return replace(
+        create,
+        name=overlay.labels["name"],
+        overlay_size=overlay.size,
+        kept_overlay=overlay,
+        kept_disks=kept,
+        on_boot=overlay.on_boot,
+    )
 
 
 def _nic(device: int, network: Network, wish: NetworkSpec, number: int) -> NicPlan:

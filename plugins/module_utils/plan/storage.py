@@ -10,6 +10,7 @@ and 4096 bytes a 2 MiB block on top, rounded up to 4 MiB).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Iterable
 
 from ..model.records import StorageRepository
 from .sizes import MIB
@@ -32,8 +33,8 @@ def full_cost(sr_type: str, size: int) -> int:
     return blocks * (_BLOCK + 512) + blocks * 4 + 4096
 
 
-def swap_cost(sr_type: str, size: int) -> int:
-    """Bytes that a fresh swap disk takes: all of it on thick SRs, the block of its header elsewhere."""
+def empty_cost(sr_type: str, size: int) -> int:
+    """Bytes that a disk with hardly anything on it takes: all of it on thick SRs, the block of its header elsewhere."""
     return full_cost(sr_type, size if sr_type in THICK_TYPES else _BLOCK)
 
 
@@ -49,3 +50,12 @@ class Space:
     sr: StorageRepository
     now: int
     at_most: int
+
+
+def total(spaces: Iterable[Space]) -> tuple[Space, ...]:
+    """The same with one entry an SR, in the order in which the SRs come."""
+    found: dict[str, Space] = {}
+    for space in spaces:
+        before = found.get(space.sr.ref, Space(space.sr, 0, 0))
+        found[space.sr.ref] = Space(space.sr, before.now + space.now, before.at_most + space.at_most)
+    return tuple(found.values())

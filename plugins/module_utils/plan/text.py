@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .actions import Action, VmPoolPlan
 from .sizes import show_size
-from .storage import Space
+from .storage import Space, total
 
 
 def plan_lines(*plans: VmPoolPlan) -> list[str]:
@@ -51,11 +51,8 @@ def summary(actions: list[Action]) -> str:
 
 def space_by_sr(actions: list[Action]) -> list[Space]:
     """What all actions allocate together, by the SR's name."""
-    found: dict[str, Space] = {}
-    for space in (space for action in actions for space in action.space()):
-        before = found.get(space.sr.ref, Space(space.sr, 0, 0))
-        found[space.sr.ref] = Space(space.sr, before.now + space.now, before.at_most + space.at_most)
-    return sorted(found.values(), key=lambda space: (space.sr.name, space.sr.uuid))
+    found = total(space for action in actions for space in action.space())
+    return sorted(found, key=lambda space: (space.sr.name, space.sr.uuid))
 
 
 def _space(space: Space, named: bool) -> str:

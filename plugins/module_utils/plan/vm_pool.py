@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 from typing import Sequence
 
-from ..model.instances import instances, leftovers, orphans
+from ..model.instances import disks_by_instance, instances, is_kept, is_precious, leftovers, orphans
 from ..model.records import Disk, HostPool
 from .actions import Action, Attention, Remove, RemoveOverlay, Tidy, VmPoolPlan
-from .checks import check_addresses, check_names, check_space
+from .checks import check_addresses, check_disks, check_names, check_space
 from .creation import create_instance, networks_of, overlay_sr, revive
+from .data_disks import data_disks_of
 from .keep import keep
 from .lookup import find_master, version_of
 from .naming import free_numbers
@@ -27,6 +28,8 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan
     master = find_master(pool, spec.master)
     sr = overlay_sr(spec, pool, master)
     networks = networks_of(spec, pool, master)
+    disks = data_disks_of(spec, pool)
+    keep_overlays = spec.scale_in.overlays == "keep"
     everything = instances(pool, spec.name)
     present = [instance for instance in everything if not instance.is_being_removed]
     kept = present[: spec.size]  # by number: the newest go first
@@ -36,20 +39,26 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan
     revivable = [(disk, version) for disk in orphaned if (version := version_of(pool, disk))][:missing]
 
     actions: list[Action] = [Tidy(leftover) for leftover in unfinished]
-    actions += [Remove(i, "its removal was interrupted") for i in everything if i.is_being_removed]
-    actions += [Remove(i, f"{spec.size} declared, newest first") for i in present[spec.size :]]
+    actions += [Remove(i, "its removal was interrupted", i.keeps_overlay) for i in everything if i.is_being_removed]
+    actions += [Remove(i, f"{spec.size} declared, newest first", keep_overlays) for i in present[spec.size :]]
     actions += itertools.chain.from_iterable(keep(spec, pool, instance) for instance in kept)
     used = {i.number for i in everything} | {int(disk.labels["number"]) for disk in orphaned}
     fresh = itertools.islice(free_numbers(used), missing - len(revivable))
-    creations = [create_instance(spec, master, sr, networks, number) for number in fresh]
-    creations += [revive(spec, version, pool.srs[disk.sr], networks, disk) for disk, version in revivable]
+    creations = [create_instance(spec, master, sr, networks, disks, number) for number in fresh]
+    belongings = _belongings(pool, orphaned)
+    creations += [revive(spec, pool, version, networks, disk, belongings[disk.ref]) for disk, version in revivable]
     creations.sort(key=lambda create: create.number)
     check_names(pool, spec, creations, {leftover.vm.ref for leftover in unfinished if leftover.vm})
     check_addresses(pool, creations)
-    check_space(sr, creations)
+    check_disks(pool, creations)
+    check_space(creations)
     actions += creations
     revived = [disk for disk, _version in revivable]
-    actions += [_unused_overlay(disk) for disk in orphaned if disk not in revived]
+    actions += [
+        _unused_overlay(disk)
+        for disk in orphaned
+        if disk not in revived and (missing > len(revived) or not is_kept(disk))
+    ]
     return VmPoolPlan(host_pool, spec.name, len(present), spec, master, tuple(actions))
 
 
@@ -58,7 +67,9 @@ def plan_absence(name: str, pool: HostPool, host_pool: str) -> VmPoolPlan:
     everything = instances(pool, name)
     actions: list[Action] = [Tidy(leftover) for leftover in leftovers(pool, name)]
     actions += [Remove(instance, "VM pool declared absent") for instance in everything]
-    actions += [RemoveOverlay(disk) for disk in orphans(pool, name)]
+    orphaned = orphans(pool, name)
+    belongings = _belongings(pool, orphaned)
+    actions += [RemoveOverlay(disk, belongings[disk.ref]) for disk in orphaned]
     return VmPoolPlan(host_pool, name, len(everything), None, None, tuple(actions))
 
 
@@ -69,9 +80,20 @@ def plan_removal(name: str, names: Sequence[str], pool: HostPool, host_pool: str
     return VmPoolPlan(host_pool, name, len(everything), None, None, actions)
 
 
+def _belongings(pool: HostPool, overlays: Sequence[Disk]) -> dict[str, tuple[Disk, ...]]:
+    """Data disks and snapshots of the instances of overlays without a VM, by reference of the overlay."""
+    disks = disks_by_instance(pool) if overlays else {}
+    return {o.ref: tuple(filter(is_precious, disks[o.labels["instance"]])) for o in overlays}
+
+
 def _unused_overlay(disk: Disk) -> Attention:
+    version = f"{disk.labels['master']}:{disk.labels['version']}"
+    if is_kept(disk):
+        return Attention(
+            disk.labels["name"], f"its kept overlay {disk.uuid} cannot be used: master image {version} is gone"
+        )
     return Attention(
         disk.labels["name"],
         f"its VM was deleted by hand; overlay {disk.uuid} is kept and not used: raise size to get it back (its "
-        f"master version {disk.labels['master']}:{disk.labels['version']} must be there), or delete the disk",
+        f"master version {version} must be there), or delete the disk",
     )
