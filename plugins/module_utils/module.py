@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from .apply import bring_about as engine
 from .apply.ownership import NotOurs
 from .model.records import HostPool
 from .plan.plan import Plan
+from .plan.query import select
 from .plan.refusal import Refused
 from .seed.tools import ToolError
 from .xapi.client import Client
@@ -143,7 +144,7 @@ def run_info_module(look: Callable[[Run], dict[str, Any]], options: Mapping[str,
     def look_and_select(run: Run) -> dict[str, Any]:
         found = look(run)
         expression = run.params["query"]
-        return found if expression is None else {**found, "result": select(expression, found)}
+        return found if expression is None else {**found, "result": select(expression, found, "query")}
 
     run_module(look_and_select, {**QUERY_OPTIONS, **options}, read_only=True)
 
@@ -157,15 +158,3 @@ def _check_given(
         required += others if params[name] == value else []
     if missing := [name for name in required if params[name] is None]:
         raise Refused(f"Options without a value: {', '.join(missing)}.")
-
-
-def select(expression: str, data: Any) -> Any:
-    """Apply a JMESPath expression to a result. Raises Refused when it is malformed or jmespath is missing."""
-    try:
-        import jmespath
-    except ImportError:
-        raise Refused(missing_required_lib("jmespath", reason="for option query")) from None
-    try:
-        return jmespath.search(expression, data)
-    except jmespath.exceptions.JMESPathError as problem:
-        raise Refused(f"query: {expression!r} is no JMESPath expression: {' '.join(str(problem).split())}") from None
