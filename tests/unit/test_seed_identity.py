@@ -133,7 +133,8 @@ def test_golden_netplan_files_are_hidden():
 
 
 def test_stamp():
-    assert stamp(an_identity()).decode().splitlines() == [
+    who = an_identity()
+    assert stamp(who.instance, who.pool, who.overlay).decode().splitlines() == [
         "format=1",
         f"instance={INSTANCE}",
         "pool=web",

@@ -124,7 +124,7 @@ class _Commands:
         for path, mode in layer.directories():
             self._directory(f"/{name}/{path}", mode)
         for path in layer.opaque:
-            self.lines.append(f"ea_set {_quote(f'/{name}/{path}')} trusted.overlay.opaque y")
+            self.lines.append(f"ea_set {quote(f'/{name}/{path}')} trusted.overlay.opaque y")
         for entry in layer.entries:
             if isinstance(entry, Link):
                 self._link(name, entry)
@@ -135,31 +135,31 @@ class _Commands:
         source = self._scratch / str(len(self.lines))
         source.write_bytes(file.content)
         name = self._enter_parent(f"/{file.path}")
-        self.lines.append(f"write {_quote(str(source))} {_quote(name)}")
+        self.lines.append(f"write {quote(str(source))} {quote(name)}")
         self._attributes(f"/{file.path}", stat.S_IFREG | file.mode)
 
     def _directory(self, path: str, mode: int) -> None:
-        self.lines.append(f"mkdir {_quote(self._enter_parent(path))}")
+        self.lines.append(f"mkdir {quote(self._enter_parent(path))}")
         self._attributes(path, stat.S_IFDIR | mode)
 
     def _link(self, layer: str, link: Link) -> None:
         path = f"/{layer}/{link.path}"
-        self.lines.append(f"symlink {_quote(self._enter_parent(path))} {_quote(link.target)}")
+        self.lines.append(f"symlink {quote(self._enter_parent(path))} {quote(link.target)}")
         self._attributes(path, stat.S_IFLNK | 0o777)
 
     def _enter_parent(self, path: str) -> str:
         """Make the path's parent the current directory (debugfs creates nowhere else) and return its name."""
         parent, _slash, name = path.rpartition("/")
-        self.lines.append(f"cd {_quote(parent or '/')}")
+        self.lines.append(f"cd {quote(parent or '/')}")
         return name
 
     def _attributes(self, path: str, mode: int) -> None:
         fields = {"mode": f"0{mode:o}", "uid": "0", "gid": "0"}
         fields |= dict.fromkeys(("atime", "ctime", "mtime", "crtime"), f"@{_SEED_TIME}")
-        self.lines += [f"set_inode_field {_quote(path)} {field} {value}" for field, value in fields.items()]
+        self.lines += [f"set_inode_field {quote(path)} {field} {value}" for field, value in fields.items()]
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     """Quote a word for debugfs (libss), which doubles a quotation mark within quotation marks."""
     if "\n" in text:
         raise ValueError(f"The file name {text!r} has a line break; debugfs cannot write it.")
@@ -172,6 +172,14 @@ def journal_size(size: int) -> int:
     All of it gets written in time, so small disks have the least that ext4 allows and large ones 1/256.
     """
     return max(4, min(64, size // 256 // _MEBIBYTE)) * _MEBIBYTE
+
+
+def seeded_area(size: int) -> int:
+    """Return the bytes from the start within which all that a seed wrote lies on a disk of ``size`` bytes.
+
+    On a disk that has grown since it is more than that.
+    """
+    return min(size, _journal_location(size) * _BLOCK + journal_size(size) + 2 * _SR_BLOCK)
 
 
 def _journal_location(size: int) -> int:

@@ -6,11 +6,32 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from ..model.identity import NETPLAN, Identity
-from .network import network_files
+from .network import INTERFACES_FILE, NETPLAN_FILE, network_files, networkd_file
 from .tree import File, Layer
 
 STAMP_FORMAT = 1
+
+#: More NICs than a VM can have.
+_MOST_NICS = 16
+
+#: Every file that an identity layer may have, by which it is read back.
+PATHS = (
+    "etc/hostname",
+    "etc/hosts",
+    "etc/machine-id",
+    "etc/ssh/ssh_host_ed25519_key",
+    "etc/ssh/ssh_host_ed25519_key.pub",
+    NETPLAN_FILE,
+    *(networkd_file(index) for index in range(_MOST_NICS)),
+    INTERFACES_FILE,
+    "root/.ssh/authorized_keys",
+)
+
+#: Without these nobody is who he was.
+ESSENTIAL = PATHS[:5]
 
 
 def identity_layer(identity: Identity) -> Layer:
@@ -26,19 +47,25 @@ def identity_layer(identity: Identity) -> Layer:
     if identity.authorized_keys:
         keys = "".join(f"{key.strip()}\n" for key in identity.authorized_keys)
         files.append(File("root/.ssh/authorized_keys", keys.encode(), 0o600))
+    return Layer(tuple(files), _opaque(identity.network == NETPLAN))
+
+
+def layer_of(files: Sequence[File]) -> Layer:
+    """Return the identity layer that consists of these files, read back from an overlay disk."""
+    return Layer(tuple(files), _opaque(any(file.path == NETPLAN_FILE for file in files)))
+
+
+def _opaque(is_netplan: bool) -> tuple[str, ...]:
     # netplan merges all files of its directory: the golden VM's own would apply to the instance too.
-    opaque = ("etc/netplan",) if identity.network == NETPLAN else ()
-    return Layer(tuple(files), opaque)
+    return ("etc/netplan",) if is_netplan else ()
 
 
-def stamp(identity: Identity) -> bytes:
-    """Return the content of ``/.skinnybox``, by which the guest's hook knows the disk as its own."""
-    lines = {
-        "format": STAMP_FORMAT,
-        "instance": identity.instance,
-        "pool": identity.pool,
-        "overlay": identity.overlay,
-    }
+def stamp(instance: str, pool: str, overlay: str) -> bytes:
+    """Return the content of ``/.skinnybox``, by which the guest's hook knows the disk as its own.
+
+    ``instance`` and ``overlay`` are uuids (of the instance, of the disk), ``pool`` is the VM pool's name.
+    """
+    lines = {"format": STAMP_FORMAT, "instance": instance, "pool": pool, "overlay": overlay}
     return "".join(f"{key}={value}\n" for key, value in lines.items()).encode()
 
 

@@ -17,19 +17,25 @@ import typing
 from ..model.identity import NETPLAN, Identity, Ipv4, Ipv6, Nic
 from .tree import File
 
+NETPLAN_FILE = "etc/netplan/50-skinnybox.yaml"
+INTERFACES_FILE = "etc/network/interfaces"
 _FIRST_METRIC = 100
+
+
+def networkd_file(index: int) -> str:
+    """Return the path of the systemd-networkd file of the NIC with this index."""
+    return f"etc/systemd/network/05-skinnybox-{index}.network"
 
 
 def network_files(identity: Identity) -> list[File]:
     """Return the network configuration of an instance for the way its guest is configured."""
     if identity.network == NETPLAN:
-        return [File("etc/netplan/50-skinnybox.yaml", render_netplan(identity.nics).encode(), 0o600)]
+        return [File(NETPLAN_FILE, render_netplan(identity.nics).encode(), 0o600)]
     files = [
-        File(f"etc/systemd/network/05-skinnybox-{index}.network", render_networkd(nic, index).encode())
-        for index, nic in enumerate(identity.nics)
+        File(networkd_file(index), render_networkd(nic, index).encode()) for index, nic in enumerate(identity.nics)
     ]
     # Debian's ifupdown would configure the same NICs a second time by what the golden VM had.
-    return [*files, File("etc/network/interfaces", b"auto lo\niface lo inet loopback\n")]
+    return [*files, File(INTERFACES_FILE, b"auto lo\niface lo inet loopback\n")]
 
 
 def render_netplan(nics: typing.Sequence[Nic]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import tempfile
+import typing
 
 from ..model.identity import Identity
 from .filesystem import MINIMUM_SIZE, make_filesystem, write_layers
@@ -25,16 +26,28 @@ def build_overlay(
     holds the private host key) and the caller's to delete; after an error nothing is left. Raises ValueError
     for a size that is too small, ToolError when e2fsprogs is missing or fails.
     """
+    layers = {"identity": identity_layer(identity), "personality": personality or Layer()}
+    return build_from_layers(
+        stamp(identity.instance, identity.pool, identity.overlay), layers, identity.overlay, size, directory
+    )
+
+
+def build_from_layers(
+    mark: bytes, layers: typing.Mapping[str, Layer], disk: str, size: int, directory: pathlib.Path
+) -> SeedImage:
+    """Make the image of an overlay disk out of its stamp, ``mark``, and its layers; ``disk`` is its VDI's uuid.
+
+    As :func:`build_overlay` otherwise.
+    """
     if size < MINIMUM_SIZE:
         raise ValueError(f"An overlay disk cannot have {size} bytes; {MINIMUM_SIZE} are the least.")
-    path = directory / f"{identity.overlay}.raw"
+    path = directory / f"{disk}.raw"
     create_sparse(path, size)
     try:
         with tempfile.TemporaryDirectory(prefix="skinnybox-", dir=directory) as scratch_name:
             scratch = pathlib.Path(scratch_name)
-            make_filesystem(path, size, identity.overlay, scratch)
-            layers = {"identity": identity_layer(identity), "personality": personality or Layer()}
-            write_layers(path, stamp(identity), layers, scratch)
+            make_filesystem(path, size, disk, scratch)
+            write_layers(path, mark, layers, scratch)
     except BaseException:
         path.unlink()
         raise
