@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .apply import bring_about as engine
 from .apply.ownership import NotOurs
@@ -118,10 +119,16 @@ def run_module(
         module.exit_json(**{"changed": False, **result})
 
 
-def bring_about(run: Run, vm_pools: Iterable[str], make_plan: Callable[[HostPool], Plan]) -> dict[str, Any]:
+def bring_about(
+    run: Run,
+    vm_pools: Iterable[str],
+    make_plan: Callable[[HostPool], Plan],
+    keep: Callable[[Plan], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Make a plan for these VM pools and carry it out, in check mode only make it; the module's result.
 
-    Raises Failed, with all that failed in one message, and what is raised before anything is written.
+    In check mode the result has what ``keep`` makes of the plan as ``saved_plan``. Raises Failed, with all that
+    failed in one message, and what is raised before anything is written.
     """
     order = engine.Order(
         vm_pools=tuple(vm_pools),
@@ -133,9 +140,12 @@ def bring_about(run: Run, vm_pools: Iterable[str], make_plan: Callable[[HostPool
     report = engine.bring_about(run.client, order)
     for warning in report.plan.warnings:
         run.warn(warning)
+    result = report.as_data()
+    if keep and run.check_mode:
+        result["saved_plan"] = keep(report.plan)
     if report.failures:
-        raise Failed(report.failure_message(), **report.as_data())
-    return report.as_data()
+        raise Failed(report.failure_message(), **result)
+    return result
 
 
 def run_info_module(look: Callable[[Run], dict[str, Any]], options: Mapping[str, Any]) -> None:
@@ -158,3 +168,18 @@ def _check_given(
         required += others if params[name] == value else []
     if missing := [name for name in required if params[name] is None]:
         raise Refused(f"Options without a value: {', '.join(missing)}.")
+
+
+def check_entry(entry: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a dictionary that users wrote as AnsibleModule checks options; the dictionary with all defaults.
+
+    Raises Refused.
+    """
+    result = ArgumentSpecValidator(dict(options)).validate(dict(entry))
+    if result.unsupported_parameters:
+        words = sorted(".".join(word) if isinstance(word, tuple) else word for word in result.unsupported_parameters)
+        raise Refused(f"{', '.join(words)}: no such option. Options: {', '.join(sorted(options))}.")
+    if result.error_messages:
+        raise Refused("; ".join(result.error_messages))
+    _check_given(result.validated_parameters, options, ())
+    return result.validated_parameters

@@ -145,8 +145,8 @@ def work(run: module.Run) -> dict[str, Any]:
         if run.params["state"] == "present":
             return plan_vm_pools([parse_vm_pool(run.params)], pool, run.host_pool)
         if names is not None:
-            return Plan((plan_removal(name, names, pool, run.host_pool),))
-        return Plan((plan_absence(name, pool, run.host_pool),))
+            return Plan(pool, (plan_removal(name, names, pool, run.host_pool),))
+        return Plan(pool, (plan_absence(name, pool, run.host_pool),))
 
     return module.bring_about(run, [name], make_plan)
 

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 from ..model.records import HostPool
 from .actions import Action, Create, VmPoolPlan
-from .refusal import Refused
+from .refusal import Refused, of_vm_pool
 from .spec import VmPoolSpec
 from .text import plan_lines
 from .vm_pool import plan_vm_pool
@@ -20,6 +20,7 @@ from .vm_pool import plan_vm_pool
 class Plan:
     """The plans of one or several VM pools of one host pool, which are carried out together."""
 
+    seen: HostPool  # as it was when the plan was made
     pools: tuple[VmPoolPlan, ...]
 
     @property
@@ -51,10 +52,13 @@ def plan_vm_pools(specs: Sequence[VmPoolSpec], pool: HostPool, host_pool: str) -
     `host_pool` is what people call the host pool. Raises Refused when they cannot all be met together.
     """
     check_declared_once(specs)
-    plans = tuple(plan_vm_pool(spec, pool, host_pool) for spec in sorted(specs, key=lambda spec: spec.name))
+    plans = []
+    for spec in sorted(specs, key=lambda spec: spec.name):
+        with of_vm_pool(spec.name):
+            plans.append(plan_vm_pool(spec, pool, host_pool))
     check_names_differ(plans)
     check_addresses_differ(plans)
-    return Plan(plans)
+    return Plan(pool, tuple(plans))
 
 
 def check_declared_once(specs: Sequence[VmPoolSpec]) -> None:
