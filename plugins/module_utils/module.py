@@ -175,11 +175,11 @@ def check_entry(entry: Mapping[str, Any], options: Mapping[str, Any]) -> dict[st
 
     Raises Refused.
     """
-    result = ArgumentSpecValidator(dict(options)).validate(dict(entry))
+    given = {word: value for word, value in entry.items() if value is not None}
+    result = ArgumentSpecValidator(dict(options)).validate(given)
     if result.unsupported_parameters:
         words = sorted(".".join(word) if isinstance(word, tuple) else word for word in result.unsupported_parameters)
         raise Refused(f"{', '.join(words)}: no such option. Options: {', '.join(sorted(options))}.")
     if result.error_messages:
         raise Refused("; ".join(result.error_messages))
-    _check_given(result.validated_parameters, options, ())
     return result.validated_parameters

@@ -149,6 +149,11 @@ def parse_pools(params: Mapping[str, Any]) -> list[VmPoolSpec]:
     return specs
 
 
+def check(params: Mapping[str, Any]) -> None:
+    """Refuse what is wrong in itself. Raises Refused."""
+    parse_pools(params)
+
+
 def work(run: module.Run) -> dict[str, Any]:
     """Bring all VM pools to their declared state."""
     specs = parse_pools(run.params)
@@ -163,7 +168,7 @@ def work(run: module.Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    module.run_module(work, OPTIONS, check=parse_pools)
+    module.run_module(work, OPTIONS, check=check)
 
 
 if __name__ == "__main__":

@@ -97,19 +97,19 @@ def find_disk(lab: Lab, name: str) -> str:
     return ref
 
 
-def names(lab: Lab, prefix: str = "web-") -> list[str]:
+def names(lab: Lab, prefix: str | tuple[str, ...] = "web-") -> list[str]:
     """Names of VMs that begin so."""
     found = [record["name_label"] for record in lab.xapi.VM.get_all_records().values()]
     return sorted(name for name in found if name.startswith(prefix))
 
 
-def disk_names(lab: Lab, prefix: str = "web-") -> list[str]:
+def disk_names(lab: Lab, prefix: str | tuple[str, ...] = "web-") -> list[str]:
     """Names of disks that begin so."""
     found = [record["name_label"] for record in lab.xapi.VDI.get_all_records().values()]
     return sorted(name for name in found if name.startswith(prefix))
 
 
-def power_states(lab: Lab, prefix: str = "web-") -> dict[str, str]:
+def power_states(lab: Lab, prefix: str | tuple[str, ...] = "web-") -> dict[str, str]:
     """Power states by name."""
     found = lab.xapi.VM.get_all_records().values()
     return {r["name_label"]: r["power_state"] for r in found if r["name_label"].startswith(prefix)}
