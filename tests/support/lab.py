@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import ssl
 import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from typing import Any
 
 import XenAPI
 
+from .nursery import Nursery, Process
+
 ROOT = Path(__file__).parents[2]
 PASSWORD = "laboratory"
 
@@ -30,7 +33,7 @@ class Lab:
     """A running lab. The session is the XenAPI SDK's own: a client that has never heard of Skinnybox."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: Process | subprocess.Popen[str]
     context: ssl.SSLContext | None = None  # with TLS, what trusts its certificate
     session: Any = None
     control_url: str = ""  # where the lab's own channel is asked, when not at the url
@@ -118,19 +121,20 @@ class Lab:
         return json.loads(text) if text else {}
 
 
+@functools.cache
+def nursery() -> Nursery:
+    """The process from which this test process has its labs forked."""
+    made = Nursery({**os.environ, "LAB_PASSWORD": PASSWORD}, ROOT)
+    atexit.register(made.close)
+    return made
+
+
 def start_lab(*arguments: str, ca: Path | None = None) -> Lab:
     """Start a fresh lab in memory and wait until it answers; with ``ca`` over TLS, its authority in that file."""
     if ca:
         arguments = (*arguments, "--tls", "--ca", str(ca))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lab", "serve", "--port", "0", "--without-guests", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "LAB_PASSWORD": PASSWORD},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
+    process = nursery().start("serve", "--port", "0", "--without-guests", *map(str, arguments))
+    line = process.read_line()
     assert line.startswith("READY "), f"the lab did not start: {line!r}"
     return Lab(line.split()[1], process, ssl.create_default_context(cafile=ca) if ca else None)
 
