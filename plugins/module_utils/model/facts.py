@@ -2,12 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What modules and the inventory tell of masters and instances: one vocabulary for all of them. Pure."""
+
 from __future__ import annotations
 
 from typing import Any
 
+from .chains import Chains
 from .instances import Instance
 from .masters import MasterVersion, promoted
+from .overlays import Overlay
 from .records import Disk, HostPool
 
 REPORT_KEY = "vm-data/skinnybox/report"
@@ -44,6 +47,30 @@ def disk_facts(pool: HostPool, disk: Disk | None) -> dict[str, Any] | None:
     if disk is None:
         return None
     return {"uuid": disk.uuid, "size": disk.size, "used": disk.used, "sr": pool.srs[disk.sr].name}
+
+
+def overlay_facts(pool: HostPool, overlay: Overlay, chains: Chains) -> dict[str, Any]:
+    """One overlay as plain data."""
+    disk = overlay.disk
+    return {
+        "instance": overlay.name,
+        "number": int(disk.labels["number"]),
+        "pool": overlay.pool,
+        **(disk_facts(pool, disk) or {}),
+        "on_boot": disk.on_boot,
+        "master": disk.labels["master"],
+        "version": int(disk.labels["version"]),
+        "power_state": overlay.instance.vm.power_state if overlay.instance else None,
+        "attached": overlay.is_attached,
+        "kept": overlay.is_kept,
+        "orphan": overlay.is_orphan,
+        "chain_depth": chains.depth(disk),
+        "snapshots": [
+            {"name": one.labels["snapshot"], "taken": int(one.snapshot_time), **(disk_facts(pool, one) or {})}
+            for one in overlay.snapshots
+        ],
+        "disks": [{"name": one.labels["disk"], **(disk_facts(pool, one) or {})} for one in overlay.data_disks],
+    }
 
 
 def guest_report(text: str) -> dict[str, str]:
