@@ -1,0 +1,91 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guards of what runs that were killed left behind. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Iterator
+
+from ...model.labels import Kind
+from ..master import remains
+from .finding import Finding, Severity, subject
+from .view import View, title_of
+
+
+@dataclass(frozen=True)
+class DeadLock:
+    """A lock whose owner is dead: its key in ``other_config`` of the pool, what it locks, who held it."""
+
+    key: str
+    what: str  # such as ``VM pool web`` or ``master image noble``
+    owner: str
+
+
+def leftovers(view: View) -> Iterator[Finding]:
+    """Instances that were never finished, and disks that nobody misses."""
+    for leftover in view.leftovers:
+        thing = leftover.vm or leftover.disks[0]
+        disks = f" with {len(leftover.disks)} disk(s)" if leftover.disks else ""
+        yield Finding(
+            "leftover",
+            Severity.WARNING,
+            subject(thing),
+            f"is left of {leftover.name}{disks if leftover.vm else ''}: a run was killed while it made it, or its VM "
+            "was deleted by hand",
+            f"run apply for VM pool {leftover.pool}: it removes this first",
+            pools=(leftover.pool,),
+            masters=(title_of(thing.labels),) if thing.labels["master"] else (),
+        )
+
+
+def interrupted_removals(view: View) -> Iterator[Finding]:
+    """Instances of which a part may be gone already."""
+    for instance in view.instances:
+        if instance.is_being_removed:
+            yield Finding(
+                "removal-interrupted",
+                Severity.WARNING,
+                subject(instance.vm),
+                "is being removed, or a run was killed while it did: its disks may be gone already",
+                f"run apply for VM pool {instance.pool}: it goes on with the removal",
+                **view.concerned(instance.vm.labels),
+            )
+
+
+def remains_of_masters(view: View) -> Iterator[Finding]:
+    """What interrupted publications and retirements left."""
+    kinds = (Kind.ROOT.value, Kind.BOOT.value, Kind.BLUEPRINT.value)
+    things = (*view.pool.vms.values(), *view.pool.disks.values())
+    published = {thing.labels["master"] for thing in things if thing.labels.kind in kinds}
+    announced = {disk.labels["publishing"].rpartition(" ")[0] for disk in view.pool.disks.values()}
+    for name in sorted((published | announced) - {""}):
+        left = remains(view.pool, name)
+        for thing in (*left.blueprints, *left.disks):
+            yield Finding(
+                "leftover",
+                Severity.WARNING,
+                subject(thing),
+                f"is left of master image {name}: a run was killed while it published or retired a version",
+                f"publish {name} again, or retire a version of it (module master_image): this is removed first",
+                masters=(title_of(thing.labels) if thing.labels["version"] else name,),
+                pools=view.pools_on(thing.labels["master_id"]),
+            )
+
+
+def dead_locks(view: View, locks: Iterable[DeadLock]) -> Iterator[Finding]:
+    """Locks that nobody holds any more."""
+    pool = view.pool
+    for lock in locks:
+        kind, _space, name = lock.what.rpartition(" ")
+        yield Finding(
+            "dead-lock",
+            Severity.NOTE,
+            subject(pool),
+            f"{lock.what} is locked by {lock.owner}, which is dead: its work may be half done",
+            "run the same again: the lock is taken over; or remove it: "
+            f"xe pool-param-remove uuid={pool.uuid} param-name=other-config param-key={lock.key!r}",
+            pools=(name,) if kind == "VM pool" else (),
+            masters=(name,) if kind == "master image" else (),
+        )
