@@ -16,6 +16,7 @@ from .view import View
 
 GUARDS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     master_disks.attachments_of_masters,
+    master_disks.foreign_machines,
     master_disks.roots_of_instances,
     master_disks.flags_of_masters,
     blueprints.blueprints,

@@ -114,7 +114,7 @@ def lone_disks(view: View) -> Iterator[Finding]:
 
 def copied_disks(view: View) -> Iterator[Finding]:
     """Copies of our disks that somebody made, and that no copy of a VM accounts for."""
-    for disk in view.pool.disks.values():
+    for disk in view.all_disks:
         if not (disk.labels.kind and disk.managed) or disk.standing is not Standing.FOREIGN:
             continue
         if any(view.vm(vbd).labels.kind == Kind.INSTANCE.value for vbd in view.uses(disk)):

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def names(view: View) -> Iterator[Finding]:
     """Instances with whom another VM shares its name."""
-    for name, vms in _grouped((vm.name, vm) for vm in machines(view.pool)).items():
+    for name, vms in _grouped((vm.name, vm) for vm in machines(view)).items():
         ours = [vm for vm in vms if vm.is_ours(Kind.INSTANCE)]
         if len(vms) > 1 and ours:
             yield Finding(
@@ -34,7 +34,7 @@ def names(view: View) -> Iterator[Finding]:
 
 def macs(view: View) -> Iterator[Finding]:
     """Instances with whose NIC another VM's shares its MAC address."""
-    vifs = ((vif.mac.lower(), (vm, vif)) for vm in machines(view.pool) for vif in vm.interfaces)
+    vifs = ((vif.mac.lower(), (vm, vif)) for vm in machines(view) for vif in vm.interfaces)
     for mac, found in _grouped(vifs).items():
         ours = [vif for vm, vif in found if vm.is_ours(Kind.INSTANCE)]
         vms = [vm for vm, _vif in found]
@@ -53,7 +53,7 @@ def macs(view: View) -> Iterator[Finding]:
 def addresses(view: View) -> Iterator[Finding]:
     """Static addresses of instances that another instance has, or that another VM's guest reports."""
     static = [(_plain(address), instance.vm) for instance in view.instances for address in instance.addresses]
-    reported = ((_plain(address), vm) for vm in machines(view.pool) for address in vm.addresses)
+    reported = ((_plain(address), vm) for vm in machines(view) for address in vm.addresses)
     wanted = {address for address, _vm in static}
     users = _grouped([*static, *((address, vm) for address, vm in reported if address in wanted)])
     for address, found in users.items():
@@ -72,7 +72,7 @@ def addresses(view: View) -> Iterator[Finding]:
 def identities(view: View) -> Iterator[Finding]:
     """Several VMs that are, or boot with the overlay of, one and the same instance."""
     bearers: dict[str, dict[str, VirtualMachine]] = {}
-    for vm in machines(view.pool):
+    for vm in machines(view):
         for identity in {vm.labels["instance"], *_overlays_of(view, vm)} - {""}:
             bearers.setdefault(identity, {})[vm.ref] = vm
     for found in bearers.values():

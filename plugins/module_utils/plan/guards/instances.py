@@ -65,7 +65,7 @@ def _scheduled(view: View, instance: Instance) -> Finding:
 
 def snapshots(view: View) -> Iterator[Finding]:
     """Snapshots of instances as a whole."""
-    for vm in view.pool.vms.values():
+    for vm in view.vms:
         if vm.is_snapshot and vm.labels.kind == Kind.INSTANCE.value:
             of = view.pool.vms.get(vm.snapshot_of)
             yield Finding(
@@ -81,7 +81,7 @@ def snapshots(view: View) -> Iterator[Finding]:
 
 def copies(view: View) -> Iterator[Finding]:
     """Copies of instances that somebody made."""
-    for vm in view.pool.vms.values():
+    for vm in view.vms:
         if vm.is_snapshot or vm.labels.kind != Kind.INSTANCE.value or vm.standing is not Standing.FOREIGN:
             continue
         yield Finding(
@@ -97,7 +97,7 @@ def copies(view: View) -> Iterator[Finding]:
 
 def running_unfinished(view: View) -> Iterator[Finding]:
     """VMs that a run was still making, or failed to make, and that somebody started."""
-    for vm in view.pool.vms.values():
+    for vm in view.vms:
         if is_making(vm) and vm.power_state != "Halted":
             yield Finding(
                 "instance-unfinished",

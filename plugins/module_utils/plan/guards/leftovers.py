@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Iterable, Iterator
 
 from ...model.labels import Kind
+from ...model.records import Disk, VirtualMachine
 from ..master import remains
 from .finding import Finding, Severity, subject
 from .view import View, title_of
@@ -57,12 +58,15 @@ def interrupted_removals(view: View) -> Iterator[Finding]:
 def remains_of_masters(view: View) -> Iterator[Finding]:
     """What interrupted publications and retirements left."""
     kinds = (Kind.ROOT.value, Kind.BOOT.value, Kind.BLUEPRINT.value)
-    things = (*view.pool.vms.values(), *view.pool.disks.values())
+    things: list[VirtualMachine | Disk] = [*view.vms, *view.all_disks]
     published = {thing.labels["master"] for thing in things if thing.labels.kind in kinds}
-    announced = {disk.labels["publishing"].rpartition(" ")[0] for disk in view.pool.disks.values()}
+    announced = {disk.labels["publishing"].rpartition(" ")[0] for disk in view.all_disks}
     for name in sorted((published | announced) - {""}):
         left = remains(view.pool, name)
-        for thing in (*left.blueprints, *left.disks):
+        remaining: list[VirtualMachine | Disk] = [*left.blueprints, *left.disks]
+        for thing in remaining:
+            if view.pools_on(thing.labels["master_id"]):
+                continue  # needed: its blueprint was lost, which another guard tells
             yield Finding(
                 "leftover",
                 Severity.WARNING,
@@ -70,7 +74,6 @@ def remains_of_masters(view: View) -> Iterator[Finding]:
                 f"is left of master image {name}: a run was killed while it published or retired a version",
                 f"publish {name} again, or retire a version of it (module master_image): this is removed first",
                 masters=(title_of(thing.labels) if thing.labels["version"] else name,),
-                pools=view.pools_on(thing.labels["master_id"]),
             )
 
 

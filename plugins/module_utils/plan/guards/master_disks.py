@@ -16,12 +16,11 @@ from ...model.labels import Kind, Standing
 from ...model.records import Attachment, Disk, VirtualMachine
 from ..attachments import BOOT, ROOT
 from .finding import Finding, Severity, subject, subject_of_vbd
-from .view import View, described, is_making, shut_down_first, title_of
+from .view import View, described, is_making, listed, shut_down_first, title_of
 
 
 def attachments_of_masters(view: View) -> Iterator[Finding]:
     """Attachments by which a master can be written to, deleted, or held."""
-    golden = {version.blueprint.labels["golden_vm"]: version.title for version in view.versions}
     for disk in view.master_disks:
         for vbd in view.uses(disk):
             vm = view.vm(vbd)
@@ -32,19 +31,26 @@ def attachments_of_masters(view: View) -> Iterator[Finding]:
                 yield _writable(view, disk, vbd, vm)
             if vbd.owner:
                 yield _owner(view, disk, vbd, vm)
-            if not _belongs(vm, disk) and not vm.is_snapshot:
-                yield _foreign(view, disk, vbd, vm, golden.get(vm.uuid, ""))
+
+
+def foreign_machines(view: View) -> Iterator[Finding]:
+    """VMs that have a master's disk attached and are neither instances nor blueprints."""
+    golden = {version.blueprint.labels["golden_vm"]: version.title for version in view.versions}
+    for vm in view.vms:
+        held = {disk.ref: disk for vbd in vm.attachments if (disk := view.master_disk(vbd))}
+        if held and not (_belongs(vm) or vm.is_snapshot or vm.is_control_domain):
+            yield _foreign(view, vm, list(held.values()), golden.get(vm.uuid, ""))
 
 
 def roots_of_instances(view: View) -> Iterator[Finding]:
     """Root disks and boot CDs that an instance has otherwise than it was made with."""
     for instance in view.instances:
         for vbd in instance.vm.attachments:
-            disk = view.pool.disks.get(vbd.vdi)
-            if disk is None or disk.standing is not Standing.OWNED or vbd.mode == "RW":
+            disk = view.master_disk(vbd)
+            if disk is None or vbd.mode == "RW":
                 continue
-            wanted = {Kind.ROOT.value: ("Disk", ROOT), Kind.BOOT.value: ("CD", BOOT)}.get(disk.labels.kind)
-            if wanted and (vbd.type, vbd.position) != wanted:
+            wanted = ("Disk", ROOT) if disk.labels.kind == Kind.ROOT.value else ("CD", BOOT)
+            if (vbd.type, vbd.position) != wanted:
                 yield _misattached(view, instance, disk, vbd, *wanted)
 
 
@@ -79,12 +85,10 @@ def _title(disk: Disk) -> str:
     return title_of(disk.labels)
 
 
-def _belongs(vm: VirtualMachine, disk: Disk) -> bool:
-    """Whether the disk is part of what this VM was made of."""
-    if is_making(vm):
-        return True
+def _belongs(vm: VirtualMachine) -> bool:
+    """Whether a VM is of those that are made to have a master's disks."""
     is_blueprint = vm.labels.kind == Kind.BLUEPRINT.value and vm.standing is not Standing.FOREIGN
-    return (is_blueprint or vm.is_ours(Kind.INSTANCE)) and vm.labels["master_id"] == disk.labels["master_id"]
+    return is_blueprint or vm.is_ours(Kind.INSTANCE) or is_making(vm)
 
 
 def _detach(vbd: Attachment, vm: VirtualMachine) -> str:
@@ -94,7 +98,7 @@ def _detach(vbd: Attachment, vm: VirtualMachine) -> str:
 def _writable(view: View, disk: Disk, vbd: Attachment, vm: VirtualMachine) -> Finding:
     problem = f"{described(vm)} has {disk.name!r} of {_title(disk)} attached read-write"
     remedy = _detach(vbd, vm)
-    if _belongs(vm, disk):
+    if _belongs(vm):
         remedy = f"{shut_down_first(vm)}xe vbd-param-set uuid={vbd.uuid} mode=RO"
     if vbd.attached:
         problem += " and runs with it: the disk may be damaged already, and no instance can start"
@@ -124,16 +128,19 @@ def _owner(view: View, disk: Disk, vbd: Attachment, vm: VirtualMachine) -> Findi
     )
 
 
-def _foreign(view: View, disk: Disk, vbd: Attachment, vm: VirtualMachine, golden_of: str) -> Finding:
-    whose = f"golden VM of {golden_of}" if golden_of else "no instance of it"
+def _foreign(view: View, vm: VirtualMachine, disks: list[Disk], golden_of: str) -> Finding:
+    whose = f"golden VM of {golden_of}" if golden_of else "no instance"
+    names = listed(sorted(disk.name for disk in disks))
+    refs = {disk.ref for disk in disks}
+    vbds = [f"xe vbd-destroy uuid={vbd.uuid}" for vbd in vm.attachments if vbd.vdi in refs]
     return Finding(
         "foreign-vm-on-master",
         Severity.WARNING,
         subject(vm),
-        f"is {whose} and has {disk.name!r} of {_title(disk)} attached at position {vbd.position}: the version cannot "
-        "be retired, and who deletes this VM with its disks may delete the master",
-        _detach(vbd, vm),
-        **view.concerned(disk.labels),
+        f"is {whose} and has {names} attached: the version cannot be retired, and who deletes this VM with its disks "
+        "may delete the master",
+        shut_down_first(vm) + "; ".join(vbds),
+        **view.concerned_all(disk.labels for disk in disks),
     )
 
 

@@ -40,8 +40,9 @@ def needed_versions(view: View) -> Iterator[Finding]:
     """Versions that are not there at all, and that instances or overlays need."""
     there = {copy.blueprint.labels["master_id"] for copy in view.copies}
     needing: dict[str, list[VirtualMachine | Disk]] = {}
-    overlays = (disk for disk in view.own_disks if disk.labels.kind == Kind.OVERLAY.value)
-    for thing in (*(instance.vm for instance in view.instances), *overlays):
+    bearers: list[VirtualMachine | Disk] = [instance.vm for instance in view.instances]
+    bearers += [disk for disk in view.own_disks if disk.labels.kind == Kind.OVERLAY.value]
+    for thing in bearers:
         if thing.labels["master_id"] not in there:
             needing.setdefault(thing.labels["master_id"], []).append(thing)
     for things in needing.values():
@@ -93,7 +94,8 @@ def twins(view: View) -> Iterator[Finding]:
     """Versions that bear the same number: it is by chance which one a VM pool gets."""
     by_title: dict[str, list[MasterVersion]] = {}
     for version in view.versions:
-        by_title.setdefault(version.title, []).append(version)
+        if "replica" not in version.blueprint.labels:
+            by_title.setdefault(version.title, []).append(version)
     for title, versions in by_title.items():
         if len(versions) > 1:
             uuids = sorted(version.blueprint.uuid for version in versions)
@@ -139,7 +141,7 @@ def _out_of_reach(
 
 
 def _only_copy(view: View, version: MasterVersion, root: Disk, sr: StorageRepository) -> Finding:
-    golden_vms = {vm.uuid for vm in view.pool.vms.values()}
+    golden_vms = {vm.uuid for vm in view.vms}
     gone = "" if version.blueprint.labels["golden_vm"] in golden_vms else ", and its golden VM is gone"
     return Finding(
         "master-without-replica",

@@ -43,7 +43,7 @@ def space(view: View) -> Iterator[Finding]:
                 subject(sr),
                 f"has {show_size(sr.free)} of {show_size(sr.size)} left: when it is full, what instances write fails, "
                 "and their overlays may be damaged",
-                "delete disks that nobody needs (see orphan-overlay, leftover, copied-disk), move others away, or "
+                "delete disks that nobody needs (see orphan-overlay, leftover, copied-disk), move others away, or"
                 " enlarge the SR",
                 **view.concerned_all(labels),
             )

@@ -48,21 +48,25 @@ class View:
 
     def __init__(self, pool: HostPool) -> None:
         self.pool = pool
-        self.versions: list[MasterVersion] = master_versions(pool)
-        self.instances: list[Instance] = instances(pool)
+        # By uuid, so that findings do not hang on the order in which XAPI tells its records.
+        self.vms = sorted(pool.vms.values(), key=lambda vm: vm.uuid)
+        self.all_disks = sorted(pool.disks.values(), key=lambda disk: disk.uuid)
+        self.versions: list[MasterVersion] = sorted(master_versions(pool), key=lambda v: (v.title, v.blueprint.uuid))
+        self.instances: list[Instance] = sorted(instances(pool), key=lambda i: (i.name, i.vm.uuid))
         self.leftovers = leftovers(pool)
         #: Disks of ours, by label and uuid; unfinished ones are left to the guard of leftovers.
-        self.disks = [disk for disk in pool.disks.values() if disk.labels.kind and disk.standing is Standing.OWNED]
+        self.disks = [disk for disk in self.all_disks if disk.labels.kind and disk.standing is Standing.OWNED]
         self.master_disks = [disk for disk in self.disks if disk.labels.kind in MASTER_KINDS]
+        self._master_disks = {disk.ref: disk for disk in self.master_disks}
         self.own_disks = [disk for disk in self.disks if disk.labels.kind not in MASTER_KINDS]
         self._uses: dict[str, list[Attachment]] = {}
-        for vm in pool.vms.values():
+        for vm in self.vms:
             for attachment in vm.attachments:
                 self._uses.setdefault(attachment.vdi, []).append(attachment)
         by_uuid = {disk.uuid: disk for disk in self.master_disks}
         self.copies = [
             Copy(vm, by_uuid.get(vm.labels["root"]), by_uuid.get(vm.labels["boot"]))
-            for vm in pool.vms.values()
+            for vm in self.vms
             if vm.is_ours(Kind.BLUEPRINT) and "retiring" not in vm.labels
         ]
         self._parents = {disk.uuid: disk.parent for disk in pool.disks.values() if disk.parent}
@@ -73,6 +77,10 @@ class View:
     def uses(self, disk: Disk) -> list[Attachment]:
         """The attachments of a disk, of VMs, templates and snapshots."""
         return self._uses.get(disk.ref, [])
+
+    def master_disk(self, attachment: Attachment) -> Disk | None:
+        """The disk of a master that is attached, or None when it is another one."""
+        return self._master_disks.get(attachment.vdi)
 
     def vm(self, attachment: Attachment) -> VirtualMachine:
         """The VM that has an attachment."""
@@ -111,11 +119,9 @@ def is_making(vm: VirtualMachine) -> bool:
     return pool_of_unfinished(vm) is not None
 
 
-def machines(pool: HostPool) -> Iterator[VirtualMachine]:
+def machines(view: View) -> Iterator[VirtualMachine]:
     """The VMs that can run: no templates, snapshots and control domains."""
-    for vm in pool.vms.values():
-        if not (vm.is_template or vm.is_snapshot or vm.is_control_domain):
-            yield vm
+    return (vm for vm in view.vms if not (vm.is_template or vm.is_snapshot or vm.is_control_domain))
 
 
 def described(vm: VirtualMachine) -> str:
