@@ -14,12 +14,6 @@ CLASSES = {"vm": "VM", "vdi": "VDI", "vbd": "VBD", "sr": "SR", "pool": "pool"}
 SETTERS = {"mode": "set_mode", "type": "set_type", "on-boot": "set_on_boot", "is-a-template": "set_is_a_template"}
 
 
-def run_all(xapi: Any, commands: str) -> bool:
-    """Run commands that are separated by semicolons; false when one of them is no command but advice."""
-    done = [run(xapi, command.strip()) for command in commands.split("; ")]
-    return all(done)
-
-
 def run(xapi: Any, command: str) -> bool:
     """Run one command; false when it is none. Raises XenAPI.Failure."""
     words = shlex.split(command)
