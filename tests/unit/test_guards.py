@@ -110,6 +110,21 @@ def lone_swap(site: Site) -> None:
     labels["skinnybox:vm"] = "gone"
 
 
+def kept(site: Site) -> None:
+    site.records["VDI"][site.vdi("db-003 overlay")]["other_config"]["skinnybox:kept"] = "true"
+    site.remove("VM", site.db1)
+
+
+def lone_data_disk(site: Site) -> None:
+    labels = other_config(Kind.DATA, pool="web", name="web-007", number="7", instance="gone", vm="gone", disk="srv")
+    site.own("VDI", site.add_disk("web-007 srv", other_config=labels))
+
+
+def copy_under_way(site: Site) -> None:
+    copy = site.copy("VDI", site.overlay, "copy")
+    site.records["VDI"][copy]["other_config"]["skinnybox:copying"] = "now"
+
+
 def announced_snapshot(site: Site) -> None:
     golden = {"skinnybox:publishing": "noble 1767225600"}
     site.add_disk("snapshot", other_config=golden, is_a_snapshot=True, snapshot_time="20260101T00:01:00Z")
@@ -182,7 +197,7 @@ DAMAGES: list[tuple[str, Callable[[Site], object], set[tuple[str, str, str]]]] =
     ),
     (
         "ro root on a foreign vm",
-        lambda s: s.attach(s.somebody, s.root, "1", "RO"),
+        lambda s: s.attach(s.somebody, s.root, "2", "RO"),
         {("foreign-vm-on-master", "warning", "VM")},
     ),
     (
@@ -287,6 +302,9 @@ DAMAGES: list[tuple[str, Callable[[Site], object], set[tuple[str, str, str]]]] =
         lambda s: s.remove("VM", s.db1),
         {("orphan-overlay", "warning", "VDI")},
     ),
+    ("kept on scale-in", kept, {("kept-overlay", "note", "VDI")}),
+    ("data disk alone", lone_data_disk, {("orphan-disk", "warning", "VDI")}),
+    ("killed while copying an overlay", copy_under_way, {("leftover", "warning", "VDI")}),
     ("two overlays", second_overlay, {("surplus-disk", "warning", "VDI")}),
     ("copied overlay", lambda s: s.copy("VDI", s.overlay, "mine"), {("copied-disk", "warning", "VDI")}),
     ("copied root", lambda s: s.copy("VDI", s.root, "mine"), {("copied-disk", "note", "VDI")}),

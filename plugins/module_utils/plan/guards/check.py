@@ -37,10 +37,12 @@ GUARDS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     disks.properties,
     disks.all_disks,
     disks.lone_disks,
+    disks.surplus_disks,
     disks.copied_disks,
     repositories.collection,
     repositories.space,
     leftovers.leftovers,
+    leftovers.unfinished_disks,
     leftovers.interrupted_removals,
     leftovers.remains_of_masters,
 )

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...model.instances import orphans
+from ...model.chains import LONGEST_CHAIN
+from ...model.instances import is_kept, is_precious, orphans
 from ...model.labels import Kind, Standing
 from ...model.records import Attachment, Disk, VirtualMachine
 from ..sizes import show_size
 from .finding import Finding, Severity, subject, subject_of_vbd
 from .view import View, described, is_making, shut_down_first, title_of
 
-#: Images in a chain: the storage manager refuses to snapshot a disk with so many (SR_BACKEND_FAILURE_109).
-LONGEST_CHAIN = 30
+#: Images in a chain from which on a finding is a danger, or a warning.
 DANGEROUS_CHAIN, LONG_CHAIN = 25, 15
 
 
@@ -74,7 +74,7 @@ def all_disks(view: View) -> Iterator[Finding]:
                 f"xe vdi-param-remove uuid={disk.uuid} param-name=other-config param-key=leaf-coalesce (gc, coalesce)",
                 **concerned,
             )  # fmt: skip
-        depth = view.depth(disk)
+        depth = view.chains.depth(disk)
         if depth >= LONG_CHAIN:
             yield Finding(
                 "chain-depth",
@@ -88,28 +88,41 @@ def all_disks(view: View) -> Iterator[Finding]:
 
 
 def lone_disks(view: View) -> Iterator[Finding]:
-    """Overlays whose VM is gone, and disks of which an instance has two."""
-    for disk in orphans(view.pool):
-        yield Finding(
-            "orphan-overlay", Severity.WARNING, subject(disk),
-            f"the VM of {disk.labels['name']} was deleted by hand; this overlay still holds its data "
-            f"({show_size(disk.used)} on SR {view.pool.srs[disk.sr].name!r})",
-            f"run apply: a VM is made anew around it when VM pool {disk.labels['pool']} has room; or give it up: "
-            f"xe vdi-destroy uuid={disk.uuid}",
-            **view.concerned(disk.labels),
-        )  # fmt: skip
+    """Disks that hold data and have no VM."""
+    lone = sorted(orphans(view.pool), key=lambda disk: disk.uuid)
+    for disk in lone:
+        yield _kept(view, disk) if is_kept(disk) else _orphan(view, disk)
+    there = {instance.uuid for instance in view.instances} | {disk.labels["instance"] for disk in lone}
+    for disk in view.own_disks:
+        if is_precious(disk) and disk.labels["instance"] not in there:
+            yield Finding(
+                "orphan-disk",
+                Severity.WARNING,
+                subject(disk),
+                f"neither {disk.labels['name']} nor its overlay is there; this {disk.labels.kind} disk still holds its "
+                f"data ({_taken(view, disk)})",
+                f"save what is needed of it, then xe vdi-destroy uuid={disk.uuid}",
+                **view.concerned(disk.labels),
+            )
+
+
+def surplus_disks(view: View) -> Iterator[Finding]:
+    """Instances that have two disks of a kind."""
     for instance in view.instances:
         for kind in (Kind.OVERLAY.value, Kind.SWAP.value):
-            several = [disk for disk in instance.disks if disk.labels.kind == kind]
+            owned = (disk for disk in instance.disks if disk.standing is Standing.OWNED)
+            several = [disk for disk in owned if disk.labels.kind == kind]
             if len(several) > 1:
                 free = [disk for disk in several if not view.uses(disk)]
                 yield Finding(
-                    "surplus-disk", Severity.WARNING, subject((free or several)[0]),
+                    "surplus-disk",
+                    Severity.WARNING,
+                    subject((free or several)[0]),
                     f"{instance.name} has {len(several)} {kind} disks: {', '.join(disk.uuid for disk in several)}",
-                    "look which of them the VM has attached (xe vbd-list vm-uuid=" + instance.vm.uuid + "); delete the "
+                    f"look which of them the VM has attached (xe vbd-list vm-uuid={instance.vm.uuid}), and delete the "
                     "other one: xe vdi-destroy uuid=…",
                     **view.concerned(instance.vm.labels),
-                )  # fmt: skip
+                )
 
 
 def copied_disks(view: View) -> Iterator[Finding]:
@@ -131,6 +144,39 @@ def copied_disks(view: View) -> Iterator[Finding]:
             f"when nobody needs it: xe vdi-destroy uuid={disk.uuid}",
             **view.concerned(disk.labels),
         )
+
+
+def _taken(view: View, disk: Disk) -> str:
+    return f"{show_size(disk.used)} on SR {view.pool.srs[disk.sr].name!r}"
+
+
+def _use_or_delete(disk: Disk) -> str:
+    return (
+        f"run apply: a VM is made anew around it when VM pool {disk.labels['pool']} has room; or give it up: "
+        f"xe vdi-destroy uuid={disk.uuid}"
+    )
+
+
+def _kept(view: View, disk: Disk) -> Finding:
+    return Finding(
+        "kept-overlay",
+        Severity.NOTE,
+        subject(disk),
+        f"was kept when {disk.labels['name']} was removed; it holds its data ({_taken(view, disk)})",
+        _use_or_delete(disk),
+        **view.concerned(disk.labels),
+    )
+
+
+def _orphan(view: View, disk: Disk) -> Finding:
+    return Finding(
+        "orphan-overlay",
+        Severity.WARNING,
+        subject(disk),
+        f"the VM of {disk.labels['name']} was deleted by hand; this overlay still holds its data ({_taken(view, disk)})",
+        _use_or_delete(disk),
+        **view.concerned(disk.labels),
+    )
 
 
 def _whose(disk: Disk) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Iterator
 
-from ...model.labels import Kind
+from ...model.labels import Kind, Standing
 from ...model.records import Disk, VirtualMachine
 from ..master import remains
 from .finding import Finding, Severity, subject
-from .view import View, title_of
+from .view import MASTER_KINDS, View, title_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,23 @@ def leftovers(view: View) -> Iterator[Finding]:
             pools=(leftover.pool,),
             masters=(title_of(thing.labels),) if thing.labels["master"] else (),
         )
+
+
+def unfinished_disks(view: View) -> Iterator[Finding]:
+    """Disks that a run was making for an instance that is there."""
+    embodied = {instance.uuid: instance for instance in view.instances}
+    for disk in view.all_disks:
+        instance = embodied.get(disk.labels["instance"])
+        if instance and disk.standing is Standing.UNFINISHED and disk.labels.kind not in MASTER_KINDS:
+            yield Finding(
+                "leftover",
+                Severity.WARNING,
+                subject(disk),
+                f"is an unfinished {disk.labels.kind} disk of {instance.name}: a run makes it just now, or was killed "
+                "while it did",
+                f"run apply for VM pool {instance.pool}, or overlay_disk for {instance.name}, again",
+                **view.concerned(disk.labels),
+            )
 
 
 def interrupted_removals(view: View) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Iterator
 
+from ...model.chains import Chains
 from ...model.instances import Instance, instances, leftovers, pool_of_unfinished
 from ...model.labels import Kind, Labels, Standing
 from ...model.masters import MasterVersion, master_versions
@@ -51,6 +52,7 @@ class View:
         # By uuid, so that findings do not hang on the order in which XAPI tells its records.
         self.vms = sorted(pool.vms.values(), key=lambda vm: vm.uuid)
         self.all_disks = sorted(pool.disks.values(), key=lambda disk: disk.uuid)
+        self.chains = Chains(pool)
         self.versions: list[MasterVersion] = sorted(master_versions(pool), key=lambda v: (v.title, v.blueprint.uuid))
         self.instances: list[Instance] = sorted(instances(pool), key=lambda i: (i.name, i.vm.uuid))
         self.leftovers = leftovers(pool)
@@ -69,7 +71,6 @@ class View:
             for vm in self.vms
             if vm.is_ours(Kind.BLUEPRINT) and "retiring" not in vm.labels
         ]
-        self._parents = {disk.uuid: disk.parent for disk in pool.disks.values() if disk.parent}
         self._pools: dict[str, set[str]] = {}
         for labels in (*(i.vm.labels for i in self.instances), *(disk.labels for disk in self.own_disks)):
             self._pools.setdefault(labels["master_id"], set()).add(labels["pool"])
@@ -85,14 +86,6 @@ class View:
     def vm(self, attachment: Attachment) -> VirtualMachine:
         """The VM that has an attachment."""
         return self.pool.vms[attachment.vm]
-
-    def depth(self, disk: Disk) -> int:
-        """How many images the disk consists of, itself included; 1 when it has no parent."""
-        seen, uuid = {disk.uuid}, disk.parent
-        while uuid and uuid not in seen:
-            seen.add(uuid)
-            uuid = self._parents.get(uuid, "")
-        return len(seen)
 
     def pools_on(self, master_id: str) -> tuple[str, ...]:
         """The VM pools that have instances or overlays of a master version."""
