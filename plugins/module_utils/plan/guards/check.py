@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Callable, Iterable, Iterator
 
 from ...model.records import HostPool
-from . import blueprints, disks, duplicates, instances, leftovers, master_disks, masters, repositories
+from . import blueprints, disks, duplicates, instances, leftovers, lone_disks, master_disks, masters, repositories
 from .finding import Finding, Severity
 from .leftovers import DeadLock
 from .view import View
@@ -36,9 +36,9 @@ GUARDS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     disks.attachments_of_instances,
     disks.properties,
     disks.all_disks,
-    disks.lone_disks,
-    disks.surplus_disks,
-    disks.copied_disks,
+    lone_disks.lone_disks,
+    lone_disks.surplus_disks,
+    lone_disks.copied_disks,
     repositories.collection,
     repositories.space,
     leftovers.leftovers,

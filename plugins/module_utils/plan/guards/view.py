@@ -107,6 +107,11 @@ def title_of(labels: Labels) -> str:
     return f"{labels['master']}:{labels['version']}"
 
 
+def whose(disk: Disk) -> str:
+    """The instance or the master version that a disk is of."""
+    return disk.labels["name"] or title_of(disk.labels)
+
+
 def is_making(vm: VirtualMachine) -> bool:
     """Whether a run is making this VM, or was killed while it did."""
     return pool_of_unfinished(vm) is not None
