@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from .labels import Kind, Standing
-from .records import Disk, HostPool, VirtualMachine
+from .records import Disk, HostPool, VirtualMachine, once
 
 #: The name of a VM that is being cloned: ``VM.clone`` can set nothing but a name, so a run that is killed
 #: right after it leaves this, by which the next run knows whose it is.
@@ -71,13 +71,18 @@ class Leftover:
 
 def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
     """The finished instances of one VM pool or of all, by pool and number."""
+    return [instance for instance in _instances(pool) if vm_pool in (None, instance.pool)]
+
+
+@once
+def _instances(pool: HostPool) -> tuple[Instance, ...]:
     disks = disks_by_instance(pool)
     found = [
         _instance(vm, disks.get(vm.labels["instance"], ()))
         for vm in pool.vms.values()
-        if vm.is_ours(Kind.INSTANCE) and not vm.is_snapshot and vm_pool in (None, vm.labels["pool"])
+        if vm.is_ours(Kind.INSTANCE) and not vm.is_snapshot
     ]
-    return sorted(found, key=lambda i: (i.pool, i.number, i.name))
+    return tuple(sorted(found, key=lambda i: (i.pool, i.number, i.name)))
 
 
 def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
@@ -127,6 +132,7 @@ def is_precious(disk: Disk) -> bool:
     return disk.labels.kind in (Kind.DATA.value, Kind.SNAPSHOT.value) and disk.standing is Standing.OWNED
 
 
+@once
 def disks_by_instance(pool: HostPool) -> dict[str, tuple[Disk, ...]]:
     """All disks that are ours, by the uuid of the instance (not of its VM) that they belong to."""
     return _disks_by("instance", pool)
@@ -152,9 +158,11 @@ def _disks_by(label: str, pool: HostPool) -> dict[str, tuple[Disk, ...]]:
 
 
 def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
+    # An unfinished one is about to replace another, or is a copy that is being made of it.
+    owned = [(d.labels.kind, d) for d in disks if d.standing is Standing.OWNED]
+
     def of(kind: Kind) -> tuple[Disk, ...]:
-        # An unfinished one is about to replace another, or is a copy that is being made of it.
-        return tuple(d for d in disks if d.labels.kind == kind.value and d.standing is Standing.OWNED)
+        return tuple(disk for its_kind, disk in owned if its_kind == kind.value)
 
     return Instance(
         name=vm.labels["name"],

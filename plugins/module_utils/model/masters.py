@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .labels import Kind, Standing
-from .records import Disk, HostPool, VirtualMachine
+from .records import Disk, HostPool, VirtualMachine, once
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,17 @@ class MasterVersion:
 
 def master_versions(pool: HostPool) -> list[MasterVersion]:
     """All published versions, by name and number. Unfinished and retiring ones are left out."""
+    return list(_versions(pool))
+
+
+@once
+def _versions(pool: HostPool) -> tuple[MasterVersion, ...]:
     versions = [
         _version(pool, vm)
         for vm in pool.vms.values()
         if vm.is_ours(Kind.BLUEPRINT) and "retiring" not in vm.labels
     ]
-    return sorted(versions, key=lambda v: (v.name, v.number))
+    return tuple(sorted(versions, key=lambda v: (v.name, v.number)))
 
 
 def _version(pool: HostPool, blueprint: VirtualMachine) -> MasterVersion:
@@ -62,21 +67,29 @@ def _version(pool: HostPool, blueprint: VirtualMachine) -> MasterVersion:
 
 
 def _disk(pool: HostPool, kind: Kind, uuid: str) -> Disk | None:
-    for disk in pool.disks.values():
-        if disk.uuid == uuid and disk.labels.kind == kind.value and disk.standing is Standing.OWNED:
-            return disk
-    return None
+    disk = _masters_disks(pool).get(uuid)
+    return disk if disk and disk.labels.kind == kind.value else None
+
+
+@once
+def _masters_disks(pool: HostPool) -> dict[str, Disk]:
+    """Disks of master images that are ours, by uuid."""
+    kinds = (Kind.ROOT.value, Kind.BOOT.value)
+    return {d.uuid: d for d in pool.disks.values() if d.labels.kind in kinds and d.standing is Standing.OWNED}
 
 
 def _instances(pool: HostPool, master_id: str) -> tuple[VirtualMachine, ...]:
     """VMs labelled as instances of it, finished or not: all of them forbid its retirement."""
-    return tuple(
-        vm
-        for vm in pool.vms.values()
-        if vm.labels.kind == Kind.INSTANCE.value
-        and vm.labels["master_id"] == master_id
-        and vm.standing is not Standing.FOREIGN
-    )
+    return tuple(_instances_by_master(pool).get(master_id, ()))
+
+
+@once
+def _instances_by_master(pool: HostPool) -> dict[str, list[VirtualMachine]]:
+    found: dict[str, list[VirtualMachine]] = {}
+    for vm in pool.vms.values():
+        if vm.labels.kind == Kind.INSTANCE.value and vm.standing is not Standing.FOREIGN:
+            found.setdefault(vm.labels["master_id"], []).append(vm)
+    return found
 
 
 def promoted(versions: list[MasterVersion], name: str) -> MasterVersion | None:

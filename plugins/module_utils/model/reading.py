@@ -25,6 +25,9 @@ from .records import (
 )
 
 Record = Mapping[str, Any]
+#: XAPI's date and time for what has not happened, without its dashes.
+_NEVER = "19700101T00:00:00"
+
 #: The answer of ``get_all_records`` of one class: records by reference.
 Records = Mapping[str, Record]
 
@@ -262,6 +265,8 @@ def _disk(ref: str, r: Record) -> Disk:
 def epoch(moment: Any) -> float:
     """XAPI's date and time (``20260101T00:00:00Z``, as xmlrpc.client gives it) as epoch seconds."""
     text = str(moment).replace("-", "").rstrip("Z")
+    if text == _NEVER:
+        return 0.0  # most disks are no snapshots
     return datetime.strptime(text[:17], "%Y%m%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
 
 

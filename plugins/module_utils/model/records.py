@@ -8,12 +8,16 @@ Only the fields that somebody looks at are kept: ten thousand instances must fit
 
 from __future__ import annotations
 
+import functools
+import weakref
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Callable, Mapping, TypeVar
 
 from .labels import Kind, Labels, Standing
 
 NULL = "OpaqueRef:NULL"
+
+T = TypeVar("T")
 
 
 def is_uncollected(other_config: Mapping[str, str]) -> bool:
@@ -177,9 +181,9 @@ class VirtualMachine:
         return self.labels.kind == kind.value and self.standing is Standing.OWNED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HostPool:
-    """All of a host pool that Skinnybox looks at. Maps are keyed by reference."""
+    """All of a host pool that Skinnybox looks at. Maps are keyed by reference. Compared by identity."""
 
     ref: str
     uuid: str
@@ -195,4 +199,27 @@ class HostPool:
 
     def users_of(self, disk: Disk) -> list[VirtualMachine]:
         """The VMs and templates that have an attachment of this disk."""
-        return [vm for vm in self.vms.values() if any(a.vdi == disk.ref for a in vm.attachments)]
+        return list(_users(self).get(disk.ref, {}).values())
+
+
+def once(look: Callable[[HostPool], T]) -> Callable[[HostPool], T]:
+    """Make a look over all of a host pool once for each: planning a thousand instances asks for it a thousand times."""
+    known: weakref.WeakKeyDictionary[HostPool, T] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(look)
+    def remembered(pool: HostPool) -> T:
+        if pool not in known:
+            known[pool] = look(pool)
+        return known[pool]
+
+    return remembered
+
+
+@once
+def _users(pool: HostPool) -> dict[str, dict[str, VirtualMachine]]:
+    """VMs by reference, by the reference of a disk that they have an attachment of."""
+    found: dict[str, dict[str, VirtualMachine]] = {}
+    for vm in pool.vms.values():
+        for attachment in vm.attachments:
+            found.setdefault(attachment.vdi, {})[vm.ref] = vm
+    return found
