@@ -73,10 +73,9 @@ class Run:
         self.client = client
         self.warn: Callable[[str], None] = module.warn
 
-    @property
-    def host_pool(self) -> str:
-        """What people call the host pool: its XAPI name, or the address that they gave."""
-        return self.params["hostname"].rpartition("://")[2]
+    def name_of(self, pool: HostPool) -> str:
+        """What people call the host pool: its XAPI name, or the address that they gave where it has none."""
+        return pool.name or self.params["hostname"].rpartition("://")[2]
 
     def read(self) -> HostPool:
         """Read the whole host pool anew."""

@@ -143,10 +143,10 @@ def work(run: module.Run) -> dict[str, Any]:
 
     def make_plan(pool: HostPool) -> Plan:
         if run.params["state"] == "present":
-            return plan_vm_pools([parse_vm_pool(run.params)], pool, run.host_pool)
+            return plan_vm_pools([parse_vm_pool(run.params)], pool, run.name_of(pool))
         if names is not None:
-            return Plan(pool, (plan_removal(name, names, pool, run.host_pool),))
-        return Plan(pool, (plan_absence(name, pool, run.host_pool),))
+            return Plan(pool, (plan_removal(name, names, pool, run.name_of(pool)),))
+        return Plan(pool, (plan_absence(name, pool, run.name_of(pool)),))
 
     return module.bring_about(run, [name], make_plan)
 

@@ -82,8 +82,8 @@ plan_text:
   type: list
   elements: str
   sample:
-    - "xen1.example.com / db: 3 of 3 instances, master noble:7"
-    - "xen1.example.com / web: 39 of 40 instances, master noble:7"
+    - "london / db: 3 of 3 instances, master noble:7"
+    - "london / web: 39 of 40 instances, master noble:7"
     - "  + web-040  overlay 1 GiB on Local SSD 2, 10.0.4.50"
     - "Plan: 1 to create, 0 to change, 0 to remove. Disk: 32 MiB now, 1 GiB at most."
 saved_plan:
@@ -159,7 +159,7 @@ def work(run: module.Run) -> dict[str, Any]:
     specs = parse_pools(run.params)
 
     def make_plan(pool: HostPool) -> Plan:
-        plan = plan_vm_pools(specs, pool, run.host_pool)
+        plan = plan_vm_pools(specs, pool, run.name_of(pool))
         if run.params["saved_plan"] is not None:
             check_saved_plan(run.params["saved_plan"], plan)
         return plan

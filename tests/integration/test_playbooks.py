@@ -122,7 +122,7 @@ def test_a_misspelt_word_of_a_declaration_is_named(lab: Lab, tmp_path: Path) -> 
     lab.reset_calls()
     done = play(write_inventory(tmp_path, lab, hardwear={"vcpus": 2}), "apply")
     assert done.status != 0
-    assert "VM pool web: hardwear: no such option." in " ".join(done.output.split())
+    assert "VM pool 'web': hardwear: no such option." in " ".join(done.output.split())
     assert lab.calls()["total"] == 0
 
 

@@ -53,7 +53,8 @@ def check_saved_plan(saved: Mapping[str, Any], plan: Plan) -> None:
             f"saved_plan: it was made for host pool {before.get('name')!r} ({before.get('uuid')}), this is "
             f"{here['name']!r} ({here['uuid']})."
         )
-    found = list(_differences(saved, now)) or ["it was edited"]
+    # Causes, before effects: what is declared and what is there explain most of what would be done otherwise.
+    found = list(_causes(saved, now)) or list(_effects(saved.get("actions"), now["actions"])) or ["it was edited"]
     named = "; ".join(found[:_NAMED]) + (f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
     raise Refused(
         f"The saved plan is not what would be done now: {named}. Nothing was written. Make a new plan and read it."
@@ -101,9 +102,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Causes before effects: what is declared, what is there, what would be done. The plan that was kept may be
-    anything at all: a person may have edited it."""
+def _causes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What is declared otherwise, or there. The plan that was kept may be anything at all: people can edit it."""
+    name, called = _mapping(saved.get("host_pool")).get("name"), now["host_pool"]["name"]
+    if name != called:
+        yield f"the host pool was called {name!r}, is called {called!r}"
     before, here = _by("name", saved.get("vm_pools")), _by("name", now["vm_pools"])
     for name in sorted(before.keys() | here.keys(), key=str):
         if name not in here:
@@ -112,7 +115,6 @@ def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
             yield f"it is not of VM pool {name!r}"
         else:
             yield from _of_vm_pool(name, before[name], here[name])
-    yield from _of_actions(saved.get("actions"), now["actions"])
 
 
 def _of_vm_pool(name: str, before: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
@@ -131,8 +133,8 @@ def _of_vm_pool(name: str, before: Mapping[str, Any], here: Mapping[str, Any]) -
             yield from (f"{of}: {word} was {was}, is {is_}" for word, was, is_ in _words(there[uuid], present[uuid]))
 
 
-def _of_actions(before: Any, here: list[dict[str, Any]]) -> Iterator[str]:
-    """What would be done otherwise, where neither declaration nor instances say why: an SR, a host, a stray."""
+def _effects(before: Any, here: list[dict[str, Any]]) -> Iterator[str]:
+    """What would be done otherwise, for a reason outside of the VM pools such as an SR or a host."""
     saved, now = _by_content(before), _by_content(here)
     yield from (f"to be done now: {_action(entry)}" for content, entry in now.items() if content not in saved)
     yield from (f"not to be done any more: {_action(entry)}" for content, entry in saved.items() if content not in now)

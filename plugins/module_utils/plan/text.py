@@ -24,7 +24,7 @@ def headline(plan: VmPoolPlan) -> str:
     """``london / web: 38 of 40 instances, master noble:7``."""
     of_pool = f"{plan.host_pool} / {plan.vm_pool}"
     if plan.spec is None:
-        return f"{of_pool}: {plan.present} instances, to be removed"
+        return f"{of_pool}: {plan.present} instances"
     master = plan.master.title if plan.master else str(plan.spec.master)
     return f"{of_pool}: {plan.present} of {plan.spec.size} instances, master {master}"
 
