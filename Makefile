@@ -21,7 +21,7 @@ test-fast: setup ## all tests but those that boot guests
 	@tools/test -m "not guests"
 
 bench: setup ## measure how fast things are; the figures are in bench/results.json, too
-	@for script in bench/*.py; do .venv/bin/python $$script || exit 1; done
+	@failed=0; for script in bench/*.py; do .venv/bin/python $$script || failed=1; done; exit $$failed
 
 lint: setup ## ruff, mypy, shellcheck
 	@tools/lint
