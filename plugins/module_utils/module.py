@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Callable, Iterable, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .apply import bring_about as engine
+from .apply.lock import locked
 from .apply.ownership import NotOurs
+from .apply.stopping import Stopped, stop_on_signals
 from .model.records import HostPool
 from .plan.plan import Plan
 from .plan.query import select
@@ -81,6 +84,10 @@ class Run:
         """Read the whole host pool anew."""
         return read_host_pool(self.client)
 
+    def locked(self, pool: HostPool, *what: str) -> AbstractContextManager[None]:
+        """Hold locks, see apply.lock; for modules with LOCK_OPTIONS."""
+        return locked(self.client, pool, what, self.params["lock_timeout"])
+
 
 class Failed(Exception):
     """The work was done as far as it went and not all of it succeeded; ``result`` goes to the user."""
@@ -108,10 +115,13 @@ def run_module(
         _check_given(module.params, {**CONNECTION_OPTIONS, **options}, specification.get("required_if", ()))
         if check:
             check(module.params)
-        with Client(endpoint(module.params), read_only=read_only or module.check_mode) as client:
+        client = Client(endpoint(module.params), read_only=read_only or module.check_mode)
+        with client, stop_on_signals(client.stopping):
             result = work(Run(module, client))
     except Failed as failure:
         module.fail_json(msg=str(failure), **failure.result)
+    except Stopped:
+        module.fail_json(msg="Stopped by a signal. What was begun is finished or removed by the next run.")
     except (Refused, NotOurs, ToolError, XapiError, OSError) as problem:
         module.fail_json(msg=str(problem))
     else:

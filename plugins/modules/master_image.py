@@ -88,7 +88,7 @@ from typing import Any, Iterator, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.golden import inspect_golden_vm
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import drop_dead_lock, locked
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.lock import is_left
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.publish import (
     clear,
     promote,
@@ -135,10 +135,11 @@ def bring_about(run: module.Run) -> dict:
     """Publish, promote or retire."""
     states = {"published": bring_published, "promoted": bring_promoted, "retired": bring_retired}
     pool = run.read()
-    result = states[run.params["state"]](run, pool)
-    if not result["changed"] and not run.check_mode:
-        drop_dead_lock(run.client, pool, lock_name(run))
-    return result
+    if is_left(pool, lock_name(run)) and not run.check_mode:
+        with run.locked(pool, lock_name(run)):
+            # What the killed run had begun has ended now.
+            pool = run.read()
+    return states[run.params["state"]](run, pool)
 
 
 def lock_name(run: module.Run) -> str:
@@ -184,11 +185,11 @@ def bring_published(run: module.Run, pool: HostPool) -> dict:
     name = run.params["name"]
     todo = plan_publication(run, pool)
     if todo.lines and not run.check_mode:
-        with locked(run.client, pool, lock_name(run), run.params["lock_timeout"]):
+        with run.locked(pool, lock_name(run)):
             # Somebody may have done the same, or begun to use an old version, while we looked.
             pool = run.read()
             todo = plan_publication(run, pool)
-            with worksite(run.client, pool) as site:
+            with worksite(run.client, pool, title=lock_name(run)) as site:
                 carry_out(site, name, todo)
         pool = run.read()
     return report(pool, name, todo.number, todo.lines)
@@ -210,7 +211,8 @@ def carry_out(site: Worksite, name: str, todo: Publication) -> None:
 @contextmanager
 def writing(run: module.Run, pool: HostPool) -> Iterator[Worksite]:
     """Alone on this master image, with the host pool read anew."""
-    with locked(run.client, pool, lock_name(run), run.params["lock_timeout"]), worksite(run.client, run.read()) as site:
+    title = lock_name(run)
+    with run.locked(pool, title), worksite(run.client, run.read(), title=title) as site:
         yield site
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable
 
@@ -16,8 +15,8 @@ from ..model.records import HostPool
 from ..plan.plan import Plan
 from ..xapi.client import Client
 from ..xapi.read import read_host_pool
-from .lock import drop_dead_lock, locked
-from .run import Outcome, apply_vm_pool
+from .lock import is_left, locked
+from .run import Outcome, apply_plans
 from .wait import wait_for_guests
 
 
@@ -86,18 +85,15 @@ def bring_about(client: Client, order: Order) -> Report:
     plan = order.make_plan(pool)
     if order.check_mode:
         return Report(plan, pool, changed=bool(plan.changes))
-    if not plan.changes:
-        for name in order.vm_pools:
-            drop_dead_lock(client, pool, lock_of(name))
+    locks = [lock_of(name) for name in order.vm_pools]
+    if not plan.changes and not any(is_left(pool, lock) for lock in locks):
         return Report(plan, pool, changed=False)
-    with ExitStack() as locks:
-        for name in sorted(order.vm_pools):  # everybody takes them in this order, so nobody waits in a circle
-            locks.enter_context(locked(client, pool, lock_of(name), order.lock_timeout))
+    with locked(client, pool, locks, order.lock_timeout):
         # Somebody may have finished the same work while we waited for our turn to look.
         pool = read_host_pool(client)
         plan = order.make_plan(pool)
-        outcomes = [outcome for part in plan.pools for outcome in apply_vm_pool(client, pool, part)]
-    changed = any(not outcome.error for outcome in outcomes)
+        outcomes = apply_plans(client, pool, plan.pools)
+    changed = any(outcome.has_changed for outcome in outcomes)
     pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
     return Report(plan, pool, changed, tuple(outcomes), tuple(silent))
 

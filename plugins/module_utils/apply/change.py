@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Change and remove instances."""
+
 from __future__ import annotations
 
 from typing import Iterable
@@ -11,9 +12,8 @@ from ..model.labels import PREFIX
 from ..model.records import Disk, VirtualMachine
 from ..plan.actions import Reattach
 from ..plan.attachments import BOOT, OVERLAY, ROOT, SWAP
-from ..xapi.errors import ApiFailure
-from .create import create_vif
 from .disks import attach_disk
+from .nics import create_vif
 from .ownership import NotOurs, already_gone, destroy_disk
 from .power import shut_down_vm
 from .worksite import Worksite
@@ -30,9 +30,11 @@ def reattach(site: Worksite, action: Reattach) -> None:
     ):
         if disk is not None:
             attach_disk(site, vm, disk.ref, position, mode, kind)
+            site.done(f"disk {disk.name!r} attached")
     for nic in action.nics:
         # The guest knows its NICs by their MAC addresses.
         create_vif(site, vm, nic.device, nic.network.ref, nic.mac)
+        site.done(f"NIC {nic.device} made")
 
 
 def remove(site: Worksite, instance: Instance) -> None:
@@ -41,8 +43,8 @@ def remove(site: Worksite, instance: Instance) -> None:
     It is marked first: a run that is killed in between is finished by the next one, and a VM that lost its
     overlay to that is never taken for damaged.
     """
-    _mark_for_removal(site, instance.vm)
     with already_gone():
+        site.add_key("VM", instance.vm.ref, PREFIX + "removing", "true")
         shut_down_vm(site, instance.vm.ref, force=True)
     _destroy(site, instance.vm, instance.disks)
 
@@ -59,19 +61,12 @@ def _destroy(site: Worksite, vm: VirtualMachine | None, disks: Iterable[Disk]) -
     if vm is not None:
         with already_gone():
             _check_vm(site, vm)
-            site.tasks.run("VM.destroy", vm.ref)
+            site.destroy("VM", vm.ref)
+        site.done("VM deleted")
 
 
 def _check_vm(site: Worksite, vm: VirtualMachine) -> None:
     """Nobody may have made the VM his own since it was read."""
-    config = site.client.call("VM.get_other_config", vm.ref)
+    config = site.read("VM.get_other_config", vm.ref)
     if config.get(PREFIX + "uuid", "") != vm.labels["uuid"] or PREFIX + "kind" not in config:
         raise NotOurs(f"VM {vm.name!r} ({vm.uuid}) has lost Skinnybox's labels: left alone.")
-
-
-def _mark_for_removal(site: Worksite, vm: VirtualMachine) -> None:
-    try:
-        site.client.call("VM.add_to_other_config", vm.ref, PREFIX + "removing", "true")
-    except ApiFailure as failure:
-        if failure.code not in ("MAP_DUPLICATE_KEY", "HANDLE_INVALID"):
-            raise

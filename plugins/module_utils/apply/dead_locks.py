@@ -8,16 +8,16 @@ from __future__ import annotations
 from ..model.labels import PREFIX
 from ..model.records import HostPool
 from ..plan.guards.leftovers import DeadLock
-from .lock import _is_dead, _parse
+from .owner import is_dead, parse
 
 _KEY = f"{PREFIX}lock:"
 
 
 def dead_locks(pool: HostPool) -> list[DeadLock]:
     """The locks of owners that are dead, by key."""
-    held = {key: _parse(value) for key, value in sorted(pool.other_config.items()) if key.startswith(_KEY)}
+    held = {key: parse(value) for key, value in sorted(pool.other_config.items()) if key.startswith(_KEY)}
     return [
         DeadLock(key, key[len(_KEY) :], f"process {owner.get('pid')} on {owner.get('host')}")
         for key, owner in held.items()
-        if _is_dead(owner)
+        if is_dead(owner)
     ]

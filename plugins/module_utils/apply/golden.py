@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Look into a golden VM's disks, as only what is on them tells whether it can be published."""
+
 from __future__ import annotations
 
 from ..golden.boot_cd import Seal, read_seal

@@ -6,30 +6,22 @@
 ``add_to_other_config`` fails when the key is there (MAP_DUPLICATE_KEY), atomically: XAPI's own storage manager
 locks so. The key is on the host pool, its value says who holds the lock, so that a dead owner's can be taken over.
 """
+
 from __future__ import annotations
 
-import json
-import os
-import socket
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Iterator, Mapping, Sequence
 
 from ..model.labels import PREFIX
 from ..model.records import HostPool
 from ..xapi.client import Client
-from ..xapi.errors import ApiFailure, XapiError
+from ..xapi.errors import ApiFailure, ConnectionLost, XapiError
+from . import owner, takeover
+from .stopping import Stopped
 
-#: Seconds after which the lock of an owner on another machine, whom we cannot see, counts as left behind.
-STALE = 2 * 3600
-
-#: Seconds after which a waiting run looks anew whether the holder still lives.
-LOOK_AGAIN = 5.0
-
-
-#: States of processes that only wait to be forgotten (proc(5), field 3).
-_ENDED = ("Z", "X")
+#: Seconds after which a waiting run looks anew whether the holder still lives, and whether it is itself to stop.
+LOOK_AGAIN = 2.0
 
 
 class Locked(XapiError):
@@ -37,104 +29,99 @@ class Locked(XapiError):
 
 
 @contextmanager
-def locked(client: Client, pool: HostPool, what: str, patience: float) -> Iterator[None]:
-    """Hold the lock of ``what``, such as ``VM pool web``, after waiting for it at most ``patience`` seconds.
+def locked(
+    client: Client,
+    pool: HostPool,
+    what: str | Sequence[str],
+    patience: float,
+) -> Iterator[None]:
+    """Hold the lock of ``what``, such as ``VM pool web``, or of several things, after waiting for it.
 
-    Raises Locked, XapiError.
+    Waits for each at most ``patience`` seconds. When a lock's owner is dead, XAPI may still be at what he asked
+    for: that is waited for, too, so that the host pool read from now on does not change behind one's back.
+    Raises Locked, Stopped, XapiError.
     """
-    key = _key(what)
-    value = json.dumps({**_me(), "since": int(time.time())}, sort_keys=True)
-    _acquire(client, pool.ref, key, value, what, patience)
-    try:
+    names = [what] if isinstance(what, str) else sorted(set(what))  # in one order, or two runs wait for each other
+    with ExitStack() as held:
+        for name in names:
+            key, value = _key(name), owner.ourselves()
+            is_taken_over = _acquire(client, pool.ref, key, value, name, patience)
+            held.callback(_give_back, client, pool.ref, key, value)
+            if is_taken_over:
+                takeover.outlive(client, name, patience)
         yield
-    finally:
-        with suppress(XapiError):
-            _remove(client, pool.ref, key, value)
 
 
-def drop_dead_lock(client: Client, pool: HostPool, what: str) -> None:
-    """Remove the lock of a run that was killed after its work was done. Raises XapiError."""
-    held = pool.other_config.get(_key(what))
-    if held is not None and _is_dead(_parse(held)):
-        _remove(client, pool.ref, _key(what), held)
+def is_left(pool: HostPool, what: str) -> bool:
+    """Whether a run that was killed has left its lock."""
+    value = pool.other_config.get(_key(what))
+    return value is not None and owner.is_dead(owner.parse(value))
 
 
 def _key(what: str) -> str:
     return f"{PREFIX}lock:{what}"
 
 
+def _give_back(client: Client, pool: str, key: str, value: str) -> None:
+    """Remove our lock, also when the first answer gets lost. What is not given back is taken over when we are dead."""
+    with suppress(XapiError):
+        try:
+            _remove(client, pool, key, value)
+        except ConnectionLost:
+            _remove(client, pool, key, value)
+
+
 def _remove(client: Client, pool: str, key: str, value: str) -> None:
     """Remove a lock only if it is still the one that was seen."""
-    if client.call("pool.get_other_config", pool).get(key) == value:
+    if client.read("pool.get_other_config", pool).get(key) == value:
         client.call("pool.remove_from_other_config", pool, key)
 
 
-def _acquire(client: Client, pool: str, key: str, value: str, what: str, patience: float) -> None:
-    """Add the key, waiting for a living holder: the module of a playbook that was killed goes on and ends soon."""
+def _acquire(client: Client, pool: str, key: str, value: str, what: str, patience: float) -> bool:
+    """Add the key, waiting for a living holder: the module of a playbook that was killed goes on and ends soon.
+
+    Returns whether it was a dead one's.
+    """
     deadline = time.monotonic() + patience
-    token = ""
-    while True:
-        try:
-            client.call("pool.add_to_other_config", pool, key, value)
-            return
-        except ApiFailure as failure:
-            if failure.code != "MAP_DUPLICATE_KEY":
-                raise
-        held = client.call("pool.get_other_config", pool).get(key)
+    token, is_taken_over = "", False
+    while not _add(client, pool, key, value):
+        held = client.read("pool.get_other_config", pool).get(key)
+        if held == value:
+            break  # it was our own addition whose answer got lost
         if held is None:
             continue
-        owner = _parse(held)
-        if _is_dead(owner):
+        holder = owner.parse(held)
+        if owner.is_dead(holder):
             # Whoever comes first adds the key anew.
-            _remove(client, pool, key, held)
+            with suppress(ConnectionLost):
+                _remove(client, pool, key, held)
+            is_taken_over = True
             continue
         left = deadline - time.monotonic()
         if left <= 0:
-            raise Locked(_is_held(what, key, owner))
-        token = client.call("event.from", ["pool"], token, min(LOOK_AGAIN, left))["token"]
+            raise Locked(_is_held(what, key, holder))
+        token = client.read("event.from", ["pool"], token, min(LOOK_AGAIN, left))["token"]
+        if client.stopping.is_set():
+            raise Stopped
+    return is_taken_over
 
 
-def _is_held(what: str, key: str, owner: Mapping[str, Any]) -> str:
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(owner.get("since", 0))))
+def _add(client: Client, pool: str, key: str, value: str) -> bool:
+    """Whether the key was added; False, too, when that is not known."""
+    try:
+        client.call("pool.add_to_other_config", pool, key, value)
+    except ConnectionLost:
+        return False
+    except ApiFailure as failure:
+        if failure.code != "MAP_DUPLICATE_KEY":
+            raise
+        return False
+    return True
+
+
+def _is_held(what: str, key: str, holder: Mapping[str, Any]) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(holder.get("since", 0))))
     return (
-        f"{what} is being changed by process {owner.get('pid')} on {owner.get('host')} since {since}. Wait for it; if "
-        f"it is dead, remove the key {key!r} from other_config of the pool."
+        f"{what} is being changed by process {holder.get('pid')} on {holder.get('host')} since {since}. Wait for it; "
+        f"if it is dead, remove the key {key!r} from other_config of the pool."
     )
-
-
-def _me() -> dict[str, Any]:
-    """Who we are: a process id means something only within one boot and one pid namespace."""
-    return {
-        "host": socket.gethostname(),
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "namespace": str(Path("/proc/self/ns/pid").readlink()),
-        "pid": os.getpid(),
-        "started": _start_time(os.getpid()),
-    }
-
-
-def _start_time(pid: int) -> str:
-    """When a living process started, in clock ticks since boot (proc(5), field 22): pids are used again.
-
-    One that has ended and nobody has waited for is not living: in a container that may never happen.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if fields[0] in _ENDED else fields[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _parse(value: str) -> dict[str, Any]:
-    try:
-        owner = json.loads(value)
-    except ValueError:
-        owner = {}
-    return owner if isinstance(owner, dict) else {}
-
-
-def _is_dead(owner: dict[str, Any]) -> bool:
-    me = _me()
-    if (owner.get("boot"), owner.get("namespace")) == (me["boot"], me["namespace"]):
-        return not owner.get("started") or _start_time(int(owner.get("pid", 0))) != owner["started"]
-    return time.time() - int(owner.get("since", 0)) > STALE

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starting and shutting down VMs."""
+
 from __future__ import annotations
 
-from ..model.records import HostPool
-from ..xapi.client import Client
+from ..model.records import NULL
 from ..xapi.errors import ApiFailure, TaskTimeout
 from .worksite import Worksite
 
@@ -13,23 +13,33 @@ from .worksite import Worksite
 SHUTDOWN_TIMEOUT = 180.0
 
 
-def start_vm(site: Worksite, vm: str) -> None:
-    """Start a VM wherever XAPI chooses. Raises ApiFailure that names each host's reason when none can run it."""
-    with site.starts:
+def start_vm(site: Worksite, vm: str, host: str | None = None) -> None:
+    """Start a halted VM on a host, or wherever XAPI chooses. Raises ApiFailure that says why none can run it."""
+    with site.windows.vm_operation(host):
         try:
-            site.tasks.run("VM.start", vm, False, False)
+            _change_state(site, "Running", vm, *(("VM.start_on", host) if host else ("VM.start",)), False, False)
         except ApiFailure as failure:
             if failure.code != "NO_HOSTS_AVAILABLE":
                 raise
-            raise _with_reasons(site.client, site.pool, vm, failure) from None
+            raise _with_reasons(site, vm, failure) from None
+    site.done("started")
 
 
-def _with_reasons(client: Client, pool: HostPool, vm: str, failure: ApiFailure) -> ApiFailure:
+def _change_state(site: Worksite, state: str, vm: str, method: str, *params: object, timeout: float = 3600.0) -> None:
+    """Run a call that brings a VM into a power state, once."""
+
+    def look() -> str | None:
+        return "" if site.read("VM.get_power_state", vm) == state else None
+
+    site.settle(lambda: site.run(method, vm, *params, timeout=timeout), look)
+
+
+def _with_reasons(site: Worksite, vm: str, failure: ApiFailure) -> ApiFailure:
     """NO_HOSTS_AVAILABLE says nothing; asking each host does."""
     reasons = []
-    for host in pool.hosts.values():
+    for host in site.pool.hosts.values():
         try:
-            client.call("VM.assert_can_boot_here", vm, host.ref)
+            site.read("VM.assert_can_boot_here", vm, host.ref)
         except ApiFailure as refusal:
             reasons.append(f"{host.name} ({host.uuid}): {refusal}")
     if reasons:
@@ -39,16 +49,24 @@ def _with_reasons(client: Client, pool: HostPool, vm: str, failure: ApiFailure) 
 
 def shut_down_vm(site: Worksite, vm: str, force: bool) -> None:
     """Shut a VM down cleanly; with `force` switch it off when the guest does not follow. Halted is fine."""
-    state = site.client.call("VM.get_power_state", vm)
+    state = site.read("VM.get_power_state", vm)
     if state == "Halted":
         return
-    if state == "Running":
-        try:
-            site.tasks.run("VM.clean_shutdown", vm, timeout=SHUTDOWN_TIMEOUT)
-            return
-        except (ApiFailure, TaskTimeout):
-            if site.client.call("VM.get_power_state", vm) == "Halted":
-                return
-            if not force:
-                raise
-    site.tasks.run("VM.hard_shutdown", vm)
+    host = site.read("VM.get_resident_on", vm)
+    with site.windows.vm_operation(None if host == NULL else host):
+        if state != "Running" or not _shuts_down(site, vm, force):
+            _change_state(site, "Halted", vm, "VM.hard_shutdown")
+    site.done("shut down")
+
+
+def _shuts_down(site: Worksite, vm: str, force: bool) -> bool:
+    """Ask the guest to shut down; whether it did. Raises when it did not and may not be forced."""
+    try:
+        _change_state(site, "Halted", vm, "VM.clean_shutdown", timeout=SHUTDOWN_TIMEOUT)
+    except (ApiFailure, TaskTimeout):
+        if site.read("VM.get_power_state", vm) == "Halted":
+            return True
+        if not force:
+            raise
+        return False
+    return True

@@ -6,6 +6,7 @@
 A version counts from the moment at which its blueprint gets its uuid label, which is the last write. Everything
 that an interrupted run leaves is found by its labels (plan.master.remains) and removed by the next run.
 """
+
 from __future__ import annotations
 
 from typing import Any, Mapping
@@ -19,7 +20,7 @@ from ..plan import blocked
 from ..plan.attachments import BOOT, ROOT
 from ..plan.master import Remains, announcement
 from ..xapi.errors import ApiFailure
-from .disks import attach_disk, create_disk
+from .disks import attach_disk, create_disk, finish_disk
 from .ownership import already_gone, destroy_disk
 from .worksite import Worksite
 
@@ -77,13 +78,11 @@ def _destroy_remains(site: Worksite, disk: Disk) -> None:
         destroy_disk(site, disk, None)
         return
     # An announced snapshot has no labels of its own yet; that it is unattached was just looked at once more.
-    if not site.client.call("VDI.get_VBDs", disk.ref):
-        site.tasks.run("VDI.destroy", disk.ref)
+    if not site.read("VDI.get_VBDs", disk.ref):
+        site.destroy("VDI", disk.ref)
 
 
-def publish(
-    site: Worksite, name: str, number: int, golden: VirtualMachine, root: Disk, boot: Disk, seal: Seal
-) -> str:
+def publish(site: Worksite, name: str, number: int, golden: VirtualMachine, root: Disk, boot: Disk, seal: Seal) -> str:
     """Publish `name:number` from a golden VM's root and boot disks; returns the blueprint's reference."""
     title = f"{name}:{number}"
     labels = {"master": name, "version": str(number), "master_id": seal.master_id}
@@ -98,9 +97,8 @@ def publish(
     blueprint = _create_blueprint(site, title, golden, labels)
     attach_disk(site, blueprint, root_ref, ROOT, "RO", "CD")
     attach_disk(site, blueprint, boot_ref, BOOT, "RO", "CD")
-    site.client.call("VM.set_blocked_operations", blueprint, blocked.BLUEPRINT)
-    uuid = site.client.call("VM.get_uuid", blueprint)
-    site.client.call("VM.add_to_other_config", blueprint, PREFIX + "uuid", uuid)
+    site.repeat("VM.set_blocked_operations", blueprint, blocked.BLUEPRINT)
+    site.add_key("VM", blueprint, PREFIX + "uuid", site.read("VM.get_uuid", blueprint))
     return blueprint
 
 
@@ -116,41 +114,48 @@ def _publish_root(site: Worksite, title: str, root: Disk, name: str, labels: dic
 def _snapshot(site: Worksite, label: str, disk: Disk, name: str, labels: dict[str, str]) -> str:
     """Snapshot a disk of the golden VM. VDI.snapshot can set no labels but copies the source's, so it is announced."""
     key = PREFIX + "publishing"
-    client = site.client
-    now = epoch(client.call("host.get_servertime", next(iter(site.pool.hosts))))
-    client.call("VDI.remove_from_other_config", disk.ref, key)
-    client.call("VDI.add_to_other_config", disk.ref, key, announcement(name, now))
+    now = epoch(site.read("host.get_servertime", next(iter(site.pool.hosts))))
+    site.repeat("VDI.remove_from_other_config", disk.ref, key)
+    site.add_key("VDI", disk.ref, key, announcement(name, now))
+
+    def look() -> str | None:
+        snapshots: list[str] = site.read("VDI.get_snapshots", disk.ref)
+        return next((vdi for vdi in snapshots if vdi not in site.pool.disks), None)
+
     try:
-        with site.disk_window(disk.sr):
-            snapshot = site.tasks.run("VDI.snapshot", disk.ref, {})
-        inherited = client.call("VDI.get_other_config", snapshot)
+        with site.windows.disk_operation(disk.sr):
+            snapshot = site.settle(lambda: site.run("VDI.snapshot", disk.ref, {}), look)
+        inherited = site.read("VDI.get_other_config", snapshot)
         foreign = {k: v for k, v in inherited.items() if not k.startswith(PREFIX)}
-        client.call("VDI.set_other_config", snapshot, {**foreign, **other_config(Kind.ROOT, **labels)})
+        site.repeat("VDI.set_other_config", snapshot, {**foreign, **other_config(Kind.ROOT, **labels)})
     finally:
-        client.call("VDI.remove_from_other_config", disk.ref, key)
-    client.call("VDI.set_name_label", snapshot, label)
-    client.call("VDI.set_name_description", snapshot, f"Skinnybox master image {label}: shared by instances, read-only")
-    client.call("VDI.add_tags", snapshot, TAG)
+        # Not through the site: also a run that is to stop takes its announcement back.
+        site.client.call("VDI.remove_from_other_config", disk.ref, key)
+    site.repeat("VDI.set_name_label", snapshot, label)
+    description = f"Skinnybox master image {label}: shared by instances, read-only"
+    site.repeat("VDI.set_name_description", snapshot, description)
+    site.repeat("VDI.add_tags", snapshot, TAG)
     return snapshot
 
 
 def _copy(site: Worksite, label: str, disk: Disk, kind: Kind, labels: dict[str, str]) -> str:
     """Copy a disk in full, into one that bears its labels from the start."""
     description = f"Skinnybox master image {label}: shared by instances, read-only"
-    with site.disk_window(disk.sr):
-        target = create_disk(site, label, description, disk.sr, disk.size, kind, labels)
-        site.tasks.run("VDI.copy", disk.ref, NULL, NULL, target)
+    target = create_disk(site, label, description, disk.sr, disk.size, kind, labels)
+    with site.windows.disk_operation(disk.sr):
+        # The same bytes at the same places: copied twice they are what they were.
+        site.settle(lambda: site.run("VDI.copy", disk.ref, NULL, NULL, target), lambda: None)
     return target
 
 
 def _finish_disk(site: Worksite, vdi: str) -> str:
-    uuid = site.client.call("VDI.get_uuid", vdi)
-    site.client.call("VDI.add_to_other_config", vdi, PREFIX + "uuid", uuid)
+    uuid: str = site.read("VDI.get_uuid", vdi)
+    finish_disk(site, vdi, uuid)
     return uuid
 
 
 def _create_blueprint(site: Worksite, title: str, golden: VirtualMachine, labels: Mapping[str, str]) -> str:
-    of_golden = site.client.call("VM.get_record", golden.ref)
+    of_golden = site.read("VM.get_record", golden.ref)
     record: dict[str, Any] = {field: of_golden[field] for field in _INHERITED if field in of_golden}
     # No disk can be booted from: firmware does not see a read-only Disk, so the CD is all there is.
     record["HVM_boot_params"] = {**of_golden["HVM_boot_params"], "order": "d"}
@@ -163,27 +168,31 @@ def _create_blueprint(site: Worksite, title: str, golden: VirtualMachine, labels
         xenstore_data={},
         tags=[TAG],
     )
-    return site.client.call("VM.create", record)
+
+    def look() -> str | None:
+        for vm in site.read("VM.get_by_name_label", title):
+            config = site.read("VM.get_other_config", vm) if vm not in site.pool.vms else {}
+            if record["other_config"].items() <= config.items():
+                return vm
+        return None
+
+    return site.settle(lambda: site.write("VM.create", record), look)
 
 
 def promote(site: Worksite, blueprint: str, versions: list[MasterVersion]) -> None:
     """Make a version the one that a pool gets which declares only the name."""
-    now = epoch(site.client.call("host.get_servertime", next(iter(site.pool.hosts))))
+    now = epoch(site.read("host.get_servertime", next(iter(site.pool.hosts))))
     latest = max((v.promoted_at for v in versions), default=0)
     key = PREFIX + "promoted"
     # The highest wins; until the key is back, the version promoted before is the promoted one.
-    site.client.call("VM.remove_from_other_config", blueprint, key)
-    site.client.call("VM.add_to_other_config", blueprint, key, str(max(int(now), latest + 1)))
+    site.repeat("VM.remove_from_other_config", blueprint, key)
+    site.add_key("VM", blueprint, key, str(max(int(now), latest + 1)))
 
 
 def retire(site: Worksite, version: MasterVersion) -> None:
     """Delete a version's disks and blueprint. The caller has checked that nothing uses it. Raises XapiError."""
     blueprint = version.blueprint
-    try:
-        site.client.call("VM.add_to_other_config", blueprint.ref, PREFIX + "retiring", "true")
-    except ApiFailure as failure:
-        if failure.code != "MAP_DUPLICATE_KEY":
-            raise
+    site.add_key("VM", blueprint.ref, PREFIX + "retiring", "true")
     for disk in (version.root, version.boot):
         if disk is not None:
             destroy_disk(site, disk, blueprint.ref)
@@ -192,5 +201,5 @@ def retire(site: Worksite, version: MasterVersion) -> None:
 
 def _destroy_blueprint(site: Worksite, blueprint: VirtualMachine) -> None:
     with already_gone():
-        site.client.call("VM.remove_from_blocked_operations", blueprint.ref, "destroy")
-        site.tasks.run("VM.destroy", blueprint.ref)
+        site.repeat("VM.remove_from_blocked_operations", blueprint.ref, "destroy")
+        site.destroy("VM", blueprint.ref)

@@ -1,116 +1,138 @@
 # Copyright (c) 2026 Skinnybox contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out the plan of a VM pool: many instances at once, one failure stops nobody else."""
+"""Carry out plans: many instances at once, one failure stops nobody else unless that is asked for."""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Sequence, TypeVar
+from itertools import chain, zip_longest
+from typing import Any, Callable, Iterable, Sequence
 
 from ..model.records import HostPool
 from ..plan import actions as plan
 from ..plan.actions import Action, VmPoolPlan
+from ..plan.spec import Concurrency
 from ..seed.tools import ToolError
 from ..xapi.client import Client
 from ..xapi.errors import XapiError
-from . import change
-from .create import make_instance
-from .ownership import destroy_disk
-from .power import shut_down_vm, start_vm
-from .worksite import WORKERS, Worksite, worksite
+from .actions import WORK, explain
+from .stopping import Stopped
+from .worksite import Worksite, worksite
 
-T = TypeVar("T")
+#: They free space, names and addresses that the others may need.
+_REMOVALS = (plan.Tidy, plan.Remove, plan.RemoveOverlay)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of one action."""
 
+    vm_pool: str
     name: str
     action: str
     error: str = ""  # a sentence or two for people; empty = done
+    steps: tuple[str, ...] = ()  # what was done, in order
+    has_changed: bool = True
+    is_stopped: bool = False  # not begun, or left half-done, because the run was to stop
 
-    def as_data(self) -> dict[str, str | bool]:
-        data: dict[str, str | bool] = {"instance": self.name, "action": self.action, "failed": bool(self.error)}
-        return {**data, "msg": self.error} if self.error else data
+    @property
+    def is_done(self) -> bool:
+        return not self.error
 
-
-def apply_vm_pool(client: Client, pool: HostPool, plan_: VmPoolPlan) -> list[Outcome]:
-    """Do all that the plan says and report on every action. Never raises for the failure of one."""
-    with worksite(client, pool) as site:
-        removals = [a for a in plan_.changes if isinstance(a, (plan.Tidy, plan.Remove, plan.RemoveOverlay))]
-        others = [a for a in plan_.changes if a not in removals]
-        # Removals first: they free space, names and addresses that the others may need.
-        outcomes = _all(removals, lambda action: _outcome(site, plan_, action))
-        outcomes += _all(others, lambda action: _outcome(site, plan_, action))
-    return outcomes
-
-
-def _all(actions: Sequence[Action], work: Callable[[Action], T]) -> list[T]:
-    with ThreadPoolExecutor(max_workers=WORKERS) as threads:
-        return list(threads.map(work, actions))
+    def as_data(self) -> dict[str, Any]:
+        data = {
+            "instance": self.name,
+            "action": self.action,
+            "failed": not self.is_done,
+            "changed": self.has_changed,
+            "steps": list(self.steps),
+        }
+        return data if self.is_done else {**data, "msg": self.error}
 
 
-def _outcome(site: Worksite, plan_: VmPoolPlan, action: Action) -> Outcome:
-    verb = type(action).__name__.lower()
+Report = Callable[[Outcome], None]
+
+
+@dataclass
+class _Job:
+    """An action of a plan, and what all actions of that plan share."""
+
+    plan: VmPoolPlan
+    action: Action
+    failed: list[str]  # names of what has failed of this plan
+
+    @property
+    def sr(self) -> str:
+        """The SR that it mostly waits for."""
+        return self.action.overlay_sr.ref if isinstance(self.action, plan.Create) else ""
+
+
+def apply_plans(
+    client: Client,
+    pool: HostPool,
+    plans: Sequence[VmPoolPlan],
+    report: Report = lambda _outcome: None,
+) -> list[Outcome]:
+    """Do all that the plans say and return the outcome of every action, in their order.
+
+    ``report`` is called with each outcome as it comes, by many threads. Never raises for the failure of an action.
+    Once the client is stopping, nothing new begins, and what runs gets a moment to end.
+    """
+    limits = [plan_.spec.concurrency for plan_ in plans if plan_.spec] or [Concurrency()]
+    per_host, per_sr = min(one.per_host for one in limits), min(one.per_sr for one in limits)
+    jobs = [job for plan_ in plans for job in _jobs(plan_)]
+    with worksite(client, pool, per_host, per_sr) as site:
+        removals = [job for job in jobs if isinstance(job.action, _REMOVALS)]
+        others = [job for job in jobs if not isinstance(job.action, _REMOVALS)]
+        outcomes = [*_all(site, removals, report), *_all(site, others, report)]
+    order = {id(job): number for number, job in enumerate(jobs)}
+    return [outcome for _job, outcome in sorted(outcomes, key=lambda pair: order[id(pair[0])])]
+
+
+def _jobs(plan_: VmPoolPlan) -> Iterable[_Job]:
+    failed: list[str] = []
+    return [_Job(plan_, action, failed) for action in plan_.changes]
+
+
+def _all(site: Worksite, jobs: Sequence[_Job], report: Report) -> list[tuple[_Job, Outcome]]:
+    """Do jobs side by side; one thread carries one instance through all its steps."""
+    if not jobs:
+        return []
+    by_sr: dict[str, list[_Job]] = {}
+    for job in jobs:
+        by_sr.setdefault(job.sr, []).append(job)
+    # In turns, so that no SR idles while all threads wait for another one.
+    turns = [job for job in chain.from_iterable(zip_longest(*by_sr.values())) if job is not None]
+
+    def do(job: _Job) -> tuple[_Job, Outcome]:
+        outcome = _do(site, job)
+        report(outcome)
+        return job, outcome
+
+    with ThreadPoolExecutor(min(len(jobs), site.windows.workers(len(by_sr))), "skinnybox") as threads:
+        return list(threads.map(do, turns))
+
+
+def _do(site: Worksite, job: _Job) -> Outcome:
+    action, title = job.action, f"VM pool {job.plan.vm_pool}"
+    site = site.for_action(title)
+
+    def outcome(error: str = "", is_stopped: bool = False) -> Outcome:
+        verb, record = type(action).__name__.lower(), site.record
+        return Outcome(job.plan.vm_pool, action.name, verb, error, tuple(record.steps), record.has_written, is_stopped)
+
+    if site.is_stopping:
+        return outcome(f"{action.name}: not begun: the run was asked to stop.", is_stopped=True)
+    if job.failed and job.plan.spec and job.plan.spec.fail_fast:
+        return outcome(f"{action.name}: not tried: {job.failed[0]} failed before it (fail_fast).")
     try:
-        _carry_out(site, plan_, action)
+        WORK[type(action)].carry_out(site, job.plan, action)
+    except Stopped:
+        done = ", ".join(site.record.steps) or "nothing"
+        return outcome(f"{action.name}: stopped midway (done: {done}).", is_stopped=True)
     except (XapiError, ToolError, OSError, ValueError) as problem:
-        return Outcome(action.name, verb, _explain(action, problem))
-    return Outcome(action.name, verb)
-
-
-def _carry_out(site: Worksite, plan_: VmPoolPlan, action: Action) -> None:
-    if isinstance(action, plan.Create):
-        _create(site, plan_, action)
-    elif isinstance(action, plan.Reattach):
-        change.reattach(site, action)
-        if action.start:
-            start_vm(site, action.instance.vm.ref)
-    elif isinstance(action, plan.Start):
-        start_vm(site, action.instance.vm.ref)
-    elif isinstance(action, plan.Stop):
-        shut_down_vm(site, action.instance.vm.ref, force=False)
-    elif isinstance(action, plan.Remove):
-        change.remove(site, action.instance)
-    elif isinstance(action, plan.Tidy):
-        change.tidy(site, action.leftover)
-    elif isinstance(action, plan.RemoveOverlay):
-        destroy_disk(site, action.disk, None)
-
-
-class _NotStarted(XapiError):
-    """An instance was made and could not be started."""
-
-
-def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
-    if plan_.spec is None:
-        raise ValueError("a plan that creates instances needs the declaration of their VM pool")
-    vm = make_instance(site, plan_.spec, action)
-    if action.start:
-        try:
-            start_vm(site, vm)
-        except XapiError as problem:
-            raise _NotStarted(str(problem)) from problem
-
-
-_LEFT = {
-    plan.Create: ("not created", "What was made of it is removed by the next run. Mend the cause and run apply again."),
-    plan.Reattach: ("not repaired", "Its data is untouched. Mend the cause and run apply again."),
-    plan.Start: ("not started", "It stays halted. Mend the cause and run apply again."),
-    plan.Stop: ("not shut down", "It still runs. Shut it down in the guest, then run apply again."),
-    plan.Remove: ("not removed", "It is marked for removal, which the next run finishes."),
-    plan.Tidy: ("its remains were not removed", "The next run tries again."),
-    plan.RemoveOverlay: ("its overlay was not deleted", "The next run tries again."),
-}
-
-
-def _explain(action: Action, problem: Exception) -> str:
-    what, left = _LEFT[type(action)]
-    if isinstance(problem, _NotStarted):
-        what, left = "created, but not started", "It stays halted and complete; the next run starts it."
-    instance = getattr(action, "instance", None)
-    which = f" (VM {instance.vm.uuid})" if instance else ""
-    reason = str(problem)
-    return f"{action.name}{which}: {what}: {reason[:1].lower()}{reason[1:].rstrip('.')}. {left}"
+        job.failed.append(action.name)
+        return outcome(explain(action, problem))
+    return outcome()

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Wait until guests have booted, as far as XAPI can tell: their agent has reported an address."""
+
 from __future__ import annotations
 
 import time

@@ -20,8 +20,16 @@ class LoginRefused(Unreachable):
     """XAPI does not accept user and password: never tried again."""
 
 
-class ConnectionLost(XapiError):
-    """The connection broke during a call that writes: whether it was carried out is not known."""
+class UnknownResult(XapiError):
+    """Whether a call that writes was carried out is not known: only a look at the world can tell."""
+
+
+class ConnectionLost(UnknownResult):
+    """The connection broke during a call that writes."""
+
+
+class TaskLost(UnknownResult):
+    """XAPI has forgotten the task of an asynchronous call."""
 
 
 class WriteRefused(XapiError):

@@ -10,50 +10,54 @@ host that sees the SR, and only the query string survives that (xapi's import_ra
 from __future__ import annotations
 
 import http.client
-import time
 from contextlib import contextmanager, suppress
-from typing import Iterable, Iterator
+from typing import Iterator
 from urllib.parse import urlencode, urlsplit
 
 from . import tls
 from .client import Client
-from .errors import ApiFailure, Unreachable, WriteRefused, XapiError
+from .errors import ApiFailure, ConnectionLost, TaskTimeout, Unreachable, WriteRefused, XapiError
+from .tasks import Tasks
 
 _REDIRECTS = 3
 
 #: Seconds that an upload's task may still take to fail after its connection broke.
-BROKEN_PATIENCE = 10.0
+BROKEN_PATIENCE = 5.0
 
 
-def import_chunked(client: Client, vdi: str, chunks: Iterable[bytes], timeout: float = 600.0) -> None:
+def import_chunked(client: Client, tasks: Tasks, vdi: str, body: bytes, label: str, timeout: float = 600.0) -> None:
     """Write framed extents (see seed.chunked) into a VDI; what they leave out stays as it is.
 
-    `vdi` is a reference, `timeout` seconds without progress. Raises ApiFailure with the task's error,
-    Unreachable.
+    `vdi` is a reference, `label` names the task, `timeout` is seconds. Raises ApiFailure with the task's error;
+    ConnectionLost, after which the same may be written again.
     """
     if client.read_only:
         raise WriteRefused("import_raw_vdi would write, but this session was opened for reading only")
-    task = client.call("task.create", "Skinnybox upload", "")
+    task = client.call("task.create", label, "")
+    query = {"vdi": vdi, "format": "raw", "chunked": "true", "task_id": task}
+    response, problem = _put(client, query, body, timeout)
     try:
-        query = {"vdi": vdi, "format": "raw", "chunked": "true", "task_id": task}
-        response, problem = _put(client, query, chunks, timeout)
-        _await_task(client, task, problem, timeout)
+        # A task that nobody works on never ends: without a connection it gets only a moment to report its cause.
+        tasks.wait(task, "import_raw_vdi", BROKEN_PATIENCE if problem else timeout)
+    except TaskTimeout:
+        if problem is None:
+            raise
+        with suppress(XapiError):
+            client.call("task.set_status", task, "failure")
+        raise ConnectionLost(f"The upload broke off: {tls.why(problem, client.endpoint)}") from problem
+    finally:
         # Kept open until here: the server answers before it has read what it was sent.
         if response:
             response.close()
-    finally:
-        with suppress(XapiError):
-            client.call("task.destroy", task)
 
 
 def _put(
-    client: Client, query: dict[str, str], chunks: Iterable[bytes], timeout: float
+    client: Client, query: dict[str, str], body: bytes, timeout: float
 ) -> tuple[http.client.HTTPResponse | None, Exception | None]:
-    """Send the chunks. The response holds the connection, which must live as long as the server reads.
+    """Send the body. The response holds the connection, which must live as long as the server reads.
 
     A broken connection is returned, not raised: the task knows the cause better.
     """
-    body = b"".join(chunks)
     host = None
     for _attempt in range(_REDIRECTS):
         connection = tls.connect(client.endpoint, host, timeout)
@@ -63,32 +67,14 @@ def _put(
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as problem:
             return None, problem
-        if response.status != 302:
+        if response.status == 200:
             return response, None
         response.close()
+        if response.status != 302:
+            # 401 among them: the session has expired.
+            return None, http.client.HTTPException(f"HTTP {response.status} {response.reason}")
         host = urlsplit(response.getheader("Location") or "").netloc or None
     return None, OSError("redirected too often")
-
-
-def _await_task(client: Client, task: str, problem: Exception | None, timeout: float) -> None:
-    """Wait until our own task has ended, or has made no progress for ``timeout`` seconds."""
-    token = ""
-    # A task that nobody works on never ends: without a connection it gets only a moment to report its cause.
-    patience = BROKEN_PATIENCE if problem else timeout
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        batch = client.call("event.from", [f"task/{task}"], token, min(5.0, patience))
-        token = batch["token"]
-        for event in batch["events"]:
-            deadline = time.monotonic() + patience
-            record = event.get("snapshot") or {}
-            if record.get("status") == "success":
-                return
-            if record.get("status") in ("failure", "cancelled"):
-                raise ApiFailure("import_raw_vdi", record["error_info"])
-    if problem:
-        raise Unreachable(tls.why(problem, client.endpoint))
-    raise Unreachable(f"The upload to {client.endpoint.host} made no progress for {timeout:.0f} seconds.")
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out one action of a plan: what does it, and what is said when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping
+
+from ..plan import actions as plan
+from ..plan.actions import VmPoolPlan
+from ..xapi.errors import XapiError
+from . import change
+from .create import NotMade, make_instance
+from .ownership import destroy_disk
+from .power import shut_down_vm, start_vm
+from .stopping import Stopped
+from .worksite import Worksite
+
+
+@dataclass(frozen=True)
+class Work:
+    """How one kind of action is carried out."""
+
+    carry_out: Callable[[Worksite, VmPoolPlan, Any], None]  # raises XapiError, ToolError, OSError
+    failed: str  # in two or three words
+    left: str  # what is left, and what to do
+
+
+class NotStarted(XapiError):
+    """An instance was made and could not be started."""
+
+
+def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
+    if plan_.spec is None:
+        raise ValueError("a plan that creates instances needs the declaration of their VM pool")
+    vm = make_instance(site, plan_.spec, action)
+    if action.start:
+        try:
+            start_vm(site, vm)
+        except Stopped:
+            raise
+        except XapiError as problem:
+            raise NotStarted(str(problem)) from problem
+
+
+def _reattach(site: Worksite, _plan: VmPoolPlan, action: plan.Reattach) -> None:
+    change.reattach(site, action)
+    if action.start:
+        start_vm(site, action.instance.vm.ref)
+
+
+def _start(site: Worksite, _plan: VmPoolPlan, action: plan.Start) -> None:
+    start_vm(site, action.instance.vm.ref)
+
+
+def _stop(site: Worksite, _plan: VmPoolPlan, action: plan.Stop) -> None:
+    shut_down_vm(site, action.instance.vm.ref, force=False)
+
+
+def _remove(site: Worksite, _plan: VmPoolPlan, action: plan.Remove) -> None:
+    change.remove(site, action.instance)
+
+
+def _tidy(site: Worksite, _plan: VmPoolPlan, action: plan.Tidy) -> None:
+    change.tidy(site, action.leftover)
+
+
+def _remove_overlay(site: Worksite, _plan: VmPoolPlan, action: plan.RemoveOverlay) -> None:
+    destroy_disk(site, action.disk, None)
+
+
+WORK: Mapping[type, Work] = {
+    plan.Create: Work(_create, "not created", "What was made of it is removed by the next run."),
+    plan.Reattach: Work(_reattach, "not repaired", "Its data is untouched."),
+    plan.Start: Work(_start, "not started", "It stays halted."),
+    plan.Stop: Work(_stop, "not shut down", "It still runs: shut it down in the guest."),
+    plan.Remove: Work(_remove, "not removed", "It is marked for removal, which the next run finishes."),
+    plan.Tidy: Work(_tidy, "its remains were not removed", "The next run tries again."),
+    plan.RemoveOverlay: Work(_remove_overlay, "its overlay was not deleted", "The next run tries again."),
+}
+
+_NOT_STARTED = "It stays halted and complete; the next run starts it."
+
+
+def explain(action: plan.Action, problem: Exception) -> str:
+    """What failed, on which object, why, what is left and what to do, in a few sentences."""
+    work = WORK[type(action)]
+    what, left = work.failed, work.left
+    if isinstance(problem, NotStarted):
+        what, left = "created, but not started", _NOT_STARTED
+    elif isinstance(problem, NotMade):
+        left = problem.left
+    instance = getattr(action, "instance", None)
+    which = f" (VM {instance.vm.uuid})" if instance else ""
+    reason = str(problem).rstrip(".")
+    if reason[1:2].islower():
+        reason = reason[0].lower() + reason[1:]
+    return f"{action.name}{which}: {what}: {reason}. {left} Mend the cause and run apply again."

@@ -1,0 +1,111 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disks of a new instance with what the controller writes into them: its overlay and its swap disk."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Mapping
+
+from ..model.identity import HostKey, Identity, Ipv4, Ipv6, Nic
+from ..model.labels import Kind
+from ..plan.actions import Create, NicPlan
+from ..plan.attachments import nic_label
+from ..plan.spec import VmPoolSpec
+from ..seed.chunked import encode
+from ..seed.image import SeedImage
+from ..seed.overlay import build_overlay
+from ..seed.swap import build_swap
+from ..xapi.streams import import_chunked
+from .disks import create_disk, finish_disk
+from .own_tasks import own_task
+from .worksite import Worksite
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A VDI that was just made; the SR may have rounded its size (bytes) up."""
+
+    ref: str
+    uuid: str
+    size: int
+
+
+def make_overlay(
+    site: Worksite,
+    spec: VmPoolSpec,
+    create: Create,
+    nics: list[tuple[NicPlan, str]],
+    host_key: HostKey,
+    labels: Mapping[str, str],
+) -> Disk:
+    """Make the overlay disk of an instance with its identity in it. Raises XapiError, ToolError."""
+    nics_label = nic_label([(nic.device, mac, nic.network.uuid) for nic, mac in nics])
+    labels = {**labels, "host_key": host_key.public, "nics": nics_label}
+
+    def build(disk: Disk, directory: Path) -> SeedImage:
+        identity = Identity(
+            instance=labels["instance"],
+            pool=spec.name,
+            overlay=disk.uuid,
+            hostname=create.name,
+            nics=tuple(_nic(nic, mac) for nic, mac in nics),
+            authorized_keys=spec.authorized_keys,
+            host_key=host_key,
+            network=create.master.network,
+        )
+        return build_overlay(identity, disk.size, directory)
+
+    return _make(site, create, Kind.OVERLAY, create.overlay_size, labels, build)
+
+
+def make_swap(site: Worksite, create: Create, size: int, labels: Mapping[str, str]) -> Disk:
+    """Make a swap disk of `size` bytes for an instance. Raises XapiError, ToolError."""
+
+    def build(disk: Disk, directory: Path) -> SeedImage:
+        return build_swap(disk.uuid, disk.size, directory)
+
+    return _make(site, create, Kind.SWAP, size, labels, build)
+
+
+def _make(
+    site: Worksite,
+    create: Create,
+    kind: Kind,
+    size: int,
+    labels: Mapping[str, str],
+    build: Callable[[Disk, Path], SeedImage],
+) -> Disk:
+    """Make a labelled VDI, build its content and upload that."""
+    sr = create.overlay_sr.ref
+    name, description = f"{create.name} {kind.value}", f"Skinnybox {kind.value} disk of {create.name}"
+    vdi = create_disk(site, name, description, sr, size, kind, labels)
+    record = site.read("VDI.get_record", vdi)
+    disk = Disk(vdi, record["uuid"], int(record["virtual_size"]))
+    finish_disk(site, disk.ref, disk.uuid)
+    # 0700 and removed also on an error: the image of an overlay holds the private host key.
+    with tempfile.TemporaryDirectory(prefix="skinnybox-") as directory:
+        body = b"".join(encode(build(disk, Path(directory)).extents()))
+    upload(site, disk.ref, sr, body)
+    return disk
+
+
+def upload(site: Worksite, vdi: str, sr: str, body: bytes) -> None:
+    """Write framed extents (see seed.chunked) into a disk of ours that no VM uses yet. Raises XapiError."""
+
+    def act() -> None:
+        with site.writing():
+            import_chunked(site.client, site.tasks, vdi, body, own_task(site.title, "upload"))
+
+    with site.windows.upload(sr):
+        # The same bytes at the same places: written twice they are what they were.
+        site.settle(act, lambda: None)
+
+
+def _nic(nic: NicPlan, mac: str) -> Nic:
+    ipv4 = None if nic.ipv4_method == "none" else Ipv4(nic.ipv4, nic.ipv4_gateway)
+    ipv6 = Ipv6(nic.ipv6, nic.ipv6_method, nic.ipv6_gateway)  # type: ignore[arg-type]
+    return Nic(mac.lower(), ipv4, ipv6, nic.dns, nic.search)

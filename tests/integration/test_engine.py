@@ -1,0 +1,77 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the engine survives within one run: lost answers, expired sessions, instances that fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.ansible import Result, run_module
+from tests.support.lab import Lab
+from tests.support.state import names, picture, power_states
+
+WEB = {"name": "web", "master": "noble", "swap": "1 MiB"}
+
+
+def apply(lab: Lab, size: int, **options: Any) -> Result:
+    return run_module(lab, "vm_pool", **{**WEB, "size": size, **options})
+
+
+def remove(lab: Lab) -> Result:
+    return run_module(lab, "vm_pool", name="web", state="absent")
+
+
+def writes_of(lab: Lab, act: Any) -> list[str]:
+    """The writing calls, each once, that leave a trace in the host pool."""
+    lab.reset_calls()
+    result = act()
+    assert not result.failed, result.msg
+    return [call for call in dict.fromkeys(lab.writes()) if not call.startswith(("session.", "task.", "Lab."))]
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+def test_an_answer_that_is_lost_at_any_write(lab: Lab, master: dict[str, object], drop: str) -> None:
+    nothing = picture(lab)
+    made = writes_of(lab, lambda: apply(lab, 1, hardware={"vcpus": 2, "memory": "1 GiB"}))
+    clean = picture(lab)
+    gone = writes_of(lab, lambda: remove(lab))
+    assert {"Async.VM.clone", "VIF.create", "VBD.create", "PUT /import_raw_vdi", "Async.VM.start"} <= set(made)
+    assert {"Async.VM.clean_shutdown", "Async.VDI.destroy", "Async.VM.destroy", "VM.add_to_other_config"} <= set(gone)
+    for call in made:
+        lab.fault(method=call, drop=drop)
+        result = apply(lab, 1, hardware={"vcpus": 2, "memory": "1 GiB"})
+        assert not result.failed, f"{drop} {call}: {result.msg}"
+        assert picture(lab) == clean, f"{drop} {call}"
+        lab.fault(method=gone.pop() if gone else "VM.nothing", drop=drop)
+        result = remove(lab)
+        assert not result.failed, f"{drop} {call}: {result.msg}"
+        assert picture(lab) == nothing, f"{drop} {call}"
+        lab.clear_faults()
+    assert not gone
+
+
+def test_one_that_fails_stops_nobody_else(lab: Lab, master: dict[str, object]) -> None:
+    lab.fault(method="VM.start", nth=2, error=["INTERNAL_ERROR", "boom"])
+    result = apply(lab, 4)
+    assert result.failed
+    assert sorted(power_states(lab).values()) == ["Halted", "Running", "Running", "Running"]
+    (failed,) = [outcome for outcome in result["outcomes"] if outcome["failed"]]
+    assert result.msg.startswith("VM pool 'web': 1 of 4 actions failed, 3 done. ")
+    assert f"{failed['instance']}: created, but not started: " in result.msg
+    assert failed["changed"]
+    assert failed["steps"] == ["VM cloned", "overlay made", "swap disk made"]
+
+
+def test_fail_fast_begins_nothing_more(lab: Lab, master: dict[str, object]) -> None:
+    lab.fault(method="VM.clone", nth=1, error=["INTERNAL_ERROR", "boom"], always=True)
+    result = apply(lab, 40, fail_fast=True)
+    assert result.failed
+    assert not result["changed"]
+    untried = [outcome for outcome in result["outcomes"] if "not tried: " in outcome["msg"]]
+    assert untried
+    assert all("failed before it" in outcome["msg"] for outcome in untried)
+    assert names(lab) == []
