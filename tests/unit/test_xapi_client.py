@@ -25,7 +25,6 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.xapi.errors im
     LoginRefused,
     Unreachable,
     WriteRefused,
-    explain,
 )
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.xapi.protocols import JsonRpc, NotXapi
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.xapi.retry import Patience, delays
@@ -49,14 +48,6 @@ def test_calls_that_change_nothing(method: str) -> None:
 )
 def test_calls_that_write(method: str) -> None:
     assert not is_read(method)
-
-
-def test_error_codes_in_plain_words() -> None:
-    assert explain("SR_FULL", []) == "the SR is full"
-    assert explain("VM_BAD_POWER_STATE", ["OpaqueRef:1", "halted", "running"]) == "the VM is running, it must be halted"
-    assert explain("SOMETHING_NEW", ["a", ""]) == "XAPI answered SOMETHING_NEW: a"
-    assert explain("VM_BAD_POWER_STATE", []) == "the VM is"
-    assert str(ApiFailure("VM.start", ["HOST_OFFLINE", "x"])) == "the host is offline (HOST_OFFLINE from VM.start)"
 
 
 @pytest.mark.parametrize(
