@@ -79,7 +79,7 @@ def test_from_golden_vm_to_nothing(lab: Lab, golden: Golden, tmp_path: Path) -> 
     assert changed(play(inventory, "publish")) == 0
     look = play(inventory, "apply", "--check", "--diff")
     assert changed(look) == 1
-    assert "+ web-002  overlay 1 GiB on Local storage, 10.0.4.12" in look.output
+    assert "+ web-002  on lab-host-1, overlay 1 GiB on Local storage, 10.0.4.12" in look.output
     assert lab.writes() == []
     root = find_disk(lab, "noble:1 root")
     content = sha256_of(lab, root)

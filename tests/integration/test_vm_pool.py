@@ -107,7 +107,7 @@ def test_check_mode_shows_the_plan_and_writes_nothing(lab: Lab) -> None:
     apply(lab, 2)
     before = picture(lab)
     for size, line in (
-        (4, "  + web-004  overlay 1 GiB on Local storage"),
+        (4, "  + web-004  on lab-host-1, overlay 1 GiB on Local storage"),
         (1, "  - web-002  1 declared, newest first"),
     ):
         result = apply(lab, size, check=True, diff=True)
@@ -185,11 +185,13 @@ def test_one_that_fails_to_start_leaves_the_others_running(lab: Lab, error: list
     assert set(power_states(lab).values()) == {"Running"}
 
 
-def test_a_host_without_memory_says_so_for_each_instance(lab: Lab) -> None:
+def test_what_a_host_has_no_memory_for_is_refused_with_figures_before_anything_is_written(lab: Lab) -> None:
+    lab.reset_calls()
     result = apply(lab, 2, fails=True, hardware={"memory": "12 GiB"})
-    assert sorted(power_states(lab).values()) == ["Halted", "Running"]
-    assert "created, but not started: " in result.msg
-    assert "lab-host-1" in result.msg or "HOST_NOT_ENOUGH_FREE_MEMORY" in result.msg
+    assert result.msg.startswith("VM pool 'web': 1 of 2 instances do not fit: each needs 12.1 GiB of a host's memory")
+    assert "lab-host-1 (" in result.msg
+    assert lab.writes() == []
+    assert power_states(lab) == {}
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_a_lost_nic_is_given_back_with_its_mac_and_the_instance_started(lab: Lab
     for vif in lab.xapi.VM.get_VIFs(find_vm(lab, "web-001")):
         lab.xapi.VIF.destroy(vif)
     result = apply(lab, 1)
-    assert "lost its NIC 0: given back and started" in result["plan_text"][1]
+    assert "lost its NIC 0: given back and started on lab-host-1" in result["plan_text"][1]
     assert result["instances"][0]["macs"] == mac
     assert power_states(lab) == {"web-001": "Running"}
 
@@ -338,7 +340,7 @@ def test_power_states_of_instances_that_are_there(lab: Lab) -> None:
     assert not apply(lab, 2, power_state="unmanaged")["changed"]
     assert power_states(lab) == {"web-001": "Running", "web-002": "Halted"}
     result = apply(lab, 2, check=True)
-    assert result["plan_text"][1] == "  ~ web-002  halted: started"
+    assert result["plan_text"][1] == "  ~ web-002  halted: started on lab-host-1"
 
 
 def test_a_session_that_expires_in_the_middle(lab: Lab) -> None:

@@ -54,8 +54,8 @@ def test_a_new_pool(world: World) -> None:
     assert kinds(todo) == [("Create", "web-001"), ("Create", "web-002")]
     assert plan_lines(todo) == [
         "london / web: 0 of 2 instances, master noble:1",
-        "  + web-001  overlay 1 GiB on Local SSD",
-        "  + web-002  overlay 1 GiB on Local SSD",
+        "  + web-001  on xen1, overlay 1 GiB on Local SSD",
+        "  + web-002  on xen1, overlay 1 GiB on Local SSD",
         "Plan: 2 to create, 0 to change, 0 to remove. Disk: 64 MiB now, 2 GiB at most.",
     ]
 
@@ -115,7 +115,7 @@ def test_lost_attachments_are_given_back_to_halted_instances(world: World, posit
     assert isinstance(action, Reattach)
     assert [what for what in ("root", "boot", "overlay", "swap") if getattr(action, what)] == [lost]
     assert action.start
-    assert action.text() == f"lost its {lost} attachment: given back and started"
+    assert action.text() == f"lost its {lost} attachment: given back and started on xen1"
 
 
 def test_a_lost_nic_comes_back_with_its_mac(world: World) -> None:

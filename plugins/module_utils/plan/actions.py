@@ -11,7 +11,7 @@ from typing import Any, Union
 from ..model.instances import Instance, Leftover, is_kept
 from ..model.labels import Kind
 from ..model.masters import MasterVersion
-from ..model.records import Disk, Network, StorageRepository
+from ..model.records import Disk, Host, Network, StorageRepository
 from .sizes import show_size
 from .spec import VmPoolSpec
 from .storage import Space, empty_cost, first_cost, full_cost, total
@@ -118,6 +118,8 @@ class Create(_Action):
     kept_disks: tuple[Disk, ...] = ()  # data disks that belong to the kept overlay
     disks: tuple[DiskPlan, ...] = ()  # data disks to be made
     on_boot: str = "persist"  # of the overlay
+    host: Host | None = None  # where it is to be; None = XAPI chooses
+    pinned: bool = False  # whether it must be there, because placement is declared
     sign = "+"
 
     def sr_of(self, disk: DiskPlan) -> StorageRepository:
@@ -147,7 +149,13 @@ class Create(_Action):
             else:
                 parts = [f"VM was deleted by hand; made anew with its overlay {self.kept_overlay.uuid}"]
         parts += [f"disk {disk.name} {show_size(disk.size)}" for disk in self.disks]
+        if self.host:
+            parts = [f"on {self.host.name}", *parts]
         return ", ".join([*parts, *(a.partition("/")[0] for nic in self.nics for a in nic.addresses)])
+
+
+def _on(host: Host | None) -> str:
+    return f" on {host.name}" if host else ""
 
 
 def _empty_disk(sr: StorageRepository, size: int) -> Space:
@@ -174,21 +182,28 @@ class Reattach(_OnInstance):
     nics: tuple[LostNic, ...]
     start: bool
     disks: tuple[Disk, ...] = ()  # data disks
+    host: Host | None = None  # where it is started; None = XAPI chooses
+    pinned: bool = False  # whether it must be there, because placement is declared
 
     def text(self) -> str:
         parts = [what for what in ("root", "boot", "overlay", "swap") if getattr(self, what)]
         missing = [f"{part} attachment" for part in parts]
         missing += [f"attachment of disk {disk.labels['disk']}" for disk in self.disks]
         missing += [f"NIC {nic.device}" for nic in self.nics]
-        return "lost its " + ", ".join(missing) + ": given back" + (" and started" if self.start else "")
+        return (
+            "lost its " + ", ".join(missing) + ": given back" + (f" and started{_on(self.host)}" if self.start else "")
+        )
 
 
 @dataclass(frozen=True)
 class Start(_OnInstance):
     """Start an instance that is halted and should run."""
 
+    host: Host | None = None  # None = XAPI chooses
+    pinned: bool = False  # whether it must be there, because placement is declared
+
     def text(self) -> str:
-        return f"{self.instance.vm.power_state.lower()}: started"
+        return f"{self.instance.vm.power_state.lower()}: started{_on(self.host)}"
 
 
 @dataclass(frozen=True)

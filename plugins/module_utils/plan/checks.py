@@ -9,9 +9,7 @@ from ..model.instances import instances
 from ..model.records import HostPool
 from .actions import Create
 from .refusal import Refused
-from .sizes import show_size
 from .spec import VmPoolSpec
-from .storage import total
 
 
 def check_names(pool: HostPool, spec: VmPoolSpec, creations: list[Create], unfinished: set[str]) -> None:
@@ -37,18 +35,8 @@ def check_addresses(pool: HostPool, creations: list[Create]) -> None:
                 )
 
 
-def check_space(creations: list[Create]) -> None:
-    for space in total(space for create in creations for space in create.space()):
-        if space.now > space.sr.free:
-            raise Refused(
-                f"SR {space.sr.name!r} ({space.sr.uuid}) has {show_size(space.sr.free)} free, "
-                f"{show_size(space.now)} are needed for the disks of {len(creations)} new instances. Free space or "
-                "choose another SR (overlay.sr)."
-            )
-
-
-def check_disks(pool: HostPool, creations: list[Create]) -> None:
-    """A host must see all disks of an instance, and an overlay can be reset only where the SR knows how."""
+def check_resets(creations: list[Create]) -> None:
+    """An overlay can be reset only where the SR knows how."""
     for create in creations:
         sr = create.overlay_sr
         if create.on_boot == "reset" and "VDI_RESET_ON_BOOT" not in sr.features:
@@ -56,9 +44,3 @@ def check_disks(pool: HostPool, creations: list[Create]) -> None:
                 f"overlay.on_boot: SR {sr.name!r} ({sr.uuid}) of type {sr.type} cannot reset disks when a VM starts. "
                 "Choose another SR (overlay.sr), or on_boot: persist."
             )
-        srs = [sr, *(pool.srs[disk.sr] for disk in create.kept_disks), *map(create.sr_of, create.disks)]
-        if create.master.root:
-            srs.append(pool.srs[create.master.root.sr])
-        if not set.intersection(*(set(one.attached_hosts) for one in srs)):
-            names = ", ".join(sorted({f"{one.name!r} ({one.uuid})" for one in srs}))
-            raise Refused(f"{create.name}: no host sees all SRs of its disks: {names}. Choose others (disks.sr).")

@@ -9,29 +9,14 @@ from dataclasses import replace
 
 from ..model.labels import Kind
 from ..model.masters import MasterVersion
-from ..model.records import Disk, HostPool, Network, StorageRepository
+from ..model.records import Disk, HostPool, Network
 from .actions import Create, DiskPlan, NicPlan
 from .addresses import nth_address
 from .data_disks import data_disks_of
-from .lookup import find_network, find_sr
+from .lookup import find_network
 from .naming import instance_name
 from .refusal import Refused
 from .spec import Family, NetworkSpec, VmPoolSpec
-
-
-def overlay_sr(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> StorageRepository:
-    if master.root is None:
-        raise Refused(f"Master image {master.title} has lost its root disk.")
-    root_sr = pool.srs[master.root.sr]
-    sr = root_sr if not spec.overlay.srs else find_sr(pool, spec.overlay.srs[0])
-    if not sr.attached_hosts:
-        raise Refused(f"SR {sr.name!r} ({sr.uuid}) is attached to no host; plug its PBD first.")
-    if not set(sr.attached_hosts) & set(root_sr.attached_hosts):
-        raise Refused(
-            f"No host sees both SR {sr.name!r} ({sr.uuid}), where overlays are to be, and SR {root_sr.name!r} "
-            f"({root_sr.uuid}), where master image {master.title} is. Choose another SR (overlay.sr)."
-        )
-    return sr
 
 
 def networks_of(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> list[tuple[Network, NetworkSpec]]:
@@ -50,18 +35,21 @@ def networks_of(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> list
 
 def create_instance(
     spec: VmPoolSpec,
+    pool: HostPool,
     master: MasterVersion,
-    sr: StorageRepository,
     networks: list[tuple[Network, NetworkSpec]],
     disks: tuple[DiskPlan, ...],
     number: int,
 ) -> Create:
+    """An instance to be made with its overlay where its master is; see plan.assignment for where it goes."""
+    if master.root is None:
+        raise Refused(f"Master image {master.title} has lost its root disk.")
     return Create(
         name=instance_name(spec.instance_name, spec.name, number),
         number=number,
         master=master,
         nics=tuple(_nic(device, network, wish, number) for device, (network, wish) in enumerate(networks)),
-        overlay_sr=sr,
+        overlay_sr=pool.srs[master.root.sr],
         overlay_size=spec.overlay.size,
         swap_size=spec.swap,
         start=spec.power_state == "running",
@@ -84,9 +72,10 @@ def revive(
     """
     kept = tuple(disk for disk in others if disk.labels.kind == Kind.DATA.value)
     disks = data_disks_of(spec, pool, kept)
-    create = create_instance(spec, version, pool.srs[overlay.sr], networks, disks, int(overlay.labels["number"]))
+    create = create_instance(spec, pool, version, networks, disks, int(overlay.labels["number"]))
     return replace(
         create,
+        overlay_sr=pool.srs[overlay.sr],
         name=overlay.labels["name"],
         overlay_size=overlay.size,
         kept_overlay=overlay,

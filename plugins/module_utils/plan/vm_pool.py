@@ -10,9 +10,11 @@ from typing import Sequence
 
 from ..model.instances import disks_by_instance, instances, is_kept, is_precious, leftovers, orphans
 from ..model.records import Disk, HostPool
-from .actions import Action, Attention, Remove, RemoveOverlay, Tidy, VmPoolPlan
-from .checks import check_addresses, check_disks, check_names, check_space
-from .creation import create_instance, networks_of, overlay_sr, revive
+from .actions import Action, Attention, Create, Remove, RemoveOverlay, Tidy, VmPoolPlan
+from .assignment import assign_hosts
+from .capacity import Capacity, capacity_of
+from .checks import check_addresses, check_names, check_resets
+from .creation import create_instance, networks_of, revive
 from .data_disks import data_disks_of
 from .keep import keep
 from .lookup import find_master, version_of
@@ -20,13 +22,13 @@ from .naming import free_numbers
 from .spec import VmPoolSpec
 
 
-def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan:
+def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Capacity | None = None) -> VmPoolPlan:
     """Make the plan that brings a VM pool to its declared state.
 
-    `host_pool` is what people call the host pool. Raises Refused when the declaration cannot be met.
+    `host_pool` is what people call the host pool, `capacity` what the plans of other VM pools leave of it. Raises
+    Refused when the declaration cannot be met.
     """
     master = find_master(pool, spec.master)
-    sr = overlay_sr(spec, pool, master)
     networks = networks_of(spec, pool, master)
     disks = data_disks_of(spec, pool)
     keep_overlays = spec.scale_in.overlays == "keep"
@@ -44,15 +46,14 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str) -> VmPoolPlan
     actions += itertools.chain.from_iterable(keep(spec, pool, instance) for instance in kept)
     used = {i.number for i in everything} | {int(disk.labels["number"]) for disk in orphaned}
     fresh = itertools.islice(free_numbers(used), missing - len(revivable))
-    creations = [create_instance(spec, master, sr, networks, disks, number) for number in fresh]
+    creations = [create_instance(spec, pool, master, networks, disks, number) for number in fresh]
     belongings = _belongings(pool, orphaned)
     creations += [revive(spec, pool, version, networks, disk, belongings[disk.ref]) for disk, version in revivable]
     creations.sort(key=lambda create: create.number)
     check_names(pool, spec, creations, {leftover.vm.ref for leftover in unfinished if leftover.vm})
     check_addresses(pool, creations)
-    check_disks(pool, creations)
-    check_space(creations)
-    actions += creations
+    actions = assign_hosts(spec, pool, capacity or capacity_of(pool), [*actions, *creations], kept)
+    check_resets([action for action in actions if isinstance(action, Create)])
     revived = [disk for disk, _version in revivable]
     actions += [
         _unused_overlay(disk)
