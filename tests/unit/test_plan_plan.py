@@ -36,11 +36,11 @@ def test_pools_stand_side_by_side_with_one_summary(world: World) -> None:
     todo = plan(world, {"name": "web"}, {"name": "db", "size": 2, "networks": static("10.0.4.11-10.0.4.12/24")})
     assert todo.lines() == [
         "london / db: 0 of 2 instances, master noble:1",
-        "  + db-001  overlay 1 GiB on Local SSD, 10.0.4.11",
-        "  + db-002  overlay 1 GiB on Local SSD, 10.0.4.12",
+        "  + db-001  on xen1, overlay 1 GiB on Local SSD, 10.0.4.11",
+        "  + db-002  on xen1, overlay 1 GiB on Local SSD, 10.0.4.12",
         "london / web: 2 of 1 instances, master noble:1",
         "  - web-002  1 declared, newest first; its overlay is deleted",
-        "  ~ web-001  halted: started",
+        "  ~ web-001  halted: started on xen1",
         "Plan: 2 to create, 1 to change, 1 to remove. Disk: 64 MiB now, 2 GiB at most.",
     ]
 

@@ -99,7 +99,7 @@ def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
         lone = tuple(d for d in its_disks if d.standing is Standing.UNFINISHED or d.labels.kind == Kind.SWAP.value)
         if uuid not in known and lone and vm_pool in (None, lone[0].labels["pool"]):
             found.append(Leftover(lone[0].labels["name"], lone[0].labels["pool"], None, lone))
-    return sorted(found, key=lambda leftover: leftover.name)
+    return sorted(found, key=lambda left: (left.name, [one.uuid for one in (left.vm, *left.disks) if one]))
 
 
 def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:

@@ -10,6 +10,8 @@ from typing import Any, Sequence
 
 from ..model.records import HostPool
 from .actions import Action, Create, VmPoolPlan
+from .capacity import capacity_of
+from .needs import capacity_after
 from .refusal import Refused, of_vm_pool
 from .spec import VmPoolSpec
 from .text import plan_lines
@@ -53,9 +55,11 @@ def plan_vm_pools(specs: Sequence[VmPoolSpec], pool: HostPool, host_pool: str) -
     """
     check_declared_once(specs)
     plans = []
+    capacity = capacity_of(pool)
     for spec in sorted(specs, key=lambda spec: spec.name):
         with of_vm_pool(spec.name):
-            plans.append(plan_vm_pool(spec, pool, host_pool))
+            plans.append(plan_vm_pool(spec, pool, host_pool, capacity))
+        capacity = capacity_after(capacity, plans[-1])
     check_names_differ(plans)
     check_addresses_differ(plans)
     return Plan(pool, tuple(plans))
