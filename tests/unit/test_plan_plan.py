@@ -105,3 +105,22 @@ def test_what_cannot_be_together_is_refused(world: World, pools: list[dict[str, 
     with pytest.raises(Refused) as caught:
         plan(world, *pools)
     assert str(caught.value).startswith(sentence)
+
+
+def test_what_bears_the_labels_of_a_pool_and_is_unknown_is_named(world: World) -> None:
+    vm = world.add_instance(1)
+    world.add_instance(1, pool="db")
+    overlay = next(ref for ref, r in world.records["VDI"].items() if r["name_label"] == "web-001 overlay")
+    world.copy("VM", vm, "mine")
+    copy = world.copy("VDI", overlay, "rescue")
+    rescuer = world.add_vm("rescuer")
+    world.attach(rescuer, overlay, "0")
+    todo = plan(world, {"name": "web"}, {"name": "db"})
+    assert todo.changes == []
+    assert [(action.sign, action.name) for action in todo.actions] == [
+        ("!", "mine"),
+        ("!", "position 0 of rescuer"),
+        ("!", "rescue"),
+    ]
+    assert f"VDI {world.uuid_of('VDI', copy)} is a copy of the overlay disk of web-001" in todo.actions[2].text()
+    assert todo.lines()[-1] == "Plan: 0 to create, 0 to change, 0 to remove, 3 need you."

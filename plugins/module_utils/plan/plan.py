@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Sequence
 
 from ..model.records import HostPool
@@ -14,6 +14,7 @@ from .capacity import capacity_of
 from .needs import capacity_after
 from .refusal import Refused, of_vm_pool
 from .spec import VmPoolSpec
+from .strays import strays
 from .text import plan_lines
 from .vm_pool import plan_vm_pool
 
@@ -54,12 +55,14 @@ def plan_vm_pools(specs: Sequence[VmPoolSpec], pool: HostPool, host_pool: str) -
     `host_pool` is what people call the host pool. Raises Refused when they cannot all be met together.
     """
     check_declared_once(specs)
+    found = strays(pool)
     plans = []
     capacity = capacity_of(pool)
     for spec in sorted(specs, key=lambda spec: spec.name):
         with of_vm_pool(spec.name):
-            plans.append(plan_vm_pool(spec, pool, host_pool, capacity))
-        capacity = capacity_after(capacity, plans[-1])
+            plan = plan_vm_pool(spec, pool, host_pool, capacity)
+        capacity = capacity_after(capacity, plan)
+        plans.append(replace(plan, actions=(*plan.actions, *found.get(spec.name, ()))))
     check_names_differ(plans)
     check_addresses_differ(plans)
     return Plan(pool, tuple(plans))
