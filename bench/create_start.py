@@ -25,6 +25,7 @@ import math
 import os
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 from support import Figure, report
@@ -125,8 +126,7 @@ def check(lab: Lab, count: int, srs: list[str]) -> None:
 
 def processor_time(process: int) -> float:
     """Seconds of processor time that a process has had."""
-    with open(f"/proc/{process}/stat", encoding="utf-8") as stat:
-        fields = stat.read().rpartition(")")[2].split()
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
