@@ -60,7 +60,7 @@ def _stop(site: Worksite, _plan: VmPoolPlan, action: plan.Stop) -> None:
 
 
 def _remove(site: Worksite, _plan: VmPoolPlan, action: plan.Remove) -> None:
-    change.remove(site, action.instance)
+    change.remove(site, action.instance, action.keep_overlay)
 
 
 def _tidy(site: Worksite, _plan: VmPoolPlan, action: plan.Tidy) -> None:
@@ -68,7 +68,8 @@ def _tidy(site: Worksite, _plan: VmPoolPlan, action: plan.Tidy) -> None:
 
 
 def _remove_overlay(site: Worksite, _plan: VmPoolPlan, action: plan.RemoveOverlay) -> None:
-    destroy_disk(site, action.disk, None)
+    for disk in (*action.others, action.disk):  # the overlay last: by it the next run knows of the others
+        destroy_disk(site, disk, None)
 
 
 WORK: Mapping[type, Work] = {

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Iterable
 
-from ..model.instances import Instance, Leftover
+from ..model.instances import KEEP, Instance, Leftover
 from ..model.labels import PREFIX
 from ..model.records import Disk, VirtualMachine
 from ..plan.actions import Reattach
@@ -27,6 +28,7 @@ def reattach(site: Worksite, action: Reattach) -> None:
         (action.overlay, OVERLAY, "RW", "Disk"),
         (action.swap, SWAP, "RW", "Disk"),
         (action.boot, BOOT, "RO", "CD"),
+        *((disk, disk.labels["position"], "RW", "Disk") for disk in action.disks),
     ):
         if disk is not None:
             attach_disk(site, vm, disk.ref, position, mode, kind)
@@ -37,16 +39,28 @@ def reattach(site: Worksite, action: Reattach) -> None:
         site.done(f"NIC {nic.device} made")
 
 
-def remove(site: Worksite, instance: Instance) -> None:
-    """Shut an instance down and delete its disks and its VM. Raises XapiError.
+def remove(site: Worksite, instance: Instance, keep_overlay: bool = False) -> None:
+    """Shut an instance down and delete its VM and its disks, or all but its overlay and data disks.
 
     It is marked first: a run that is killed in between is finished by the next one, and a VM that lost its
-    overlay to that is never taken for damaged.
+    overlay to that is never taken for damaged. Raises XapiError.
     """
     with already_gone():
-        site.add_key("VM", instance.vm.ref, PREFIX + "removing", "true")
+        if not instance.is_being_removed:
+            site.add_key("VM", instance.vm.ref, PREFIX + "removing", KEEP if keep_overlay else "true")
         shut_down_vm(site, instance.vm.ref, force=True)
-    _destroy(site, instance.vm, instance.disks)
+    kept = _keep_disks(site, instance) if keep_overlay else ()
+    # XAPI leaves a VM's disks alone when it destroys the VM.
+    _destroy(site, instance.vm, [disk for disk in instance.disks if disk not in kept])
+
+
+def _keep_disks(site: Worksite, instance: Instance) -> tuple[Disk, ...]:
+    """Label an instance's overlay and data disks as kept; these and the overlay's snapshots."""
+    disks = (*((instance.overlay,) if instance.overlay else ()), *instance.data_disks)
+    for disk in disks:
+        if "kept" not in disk.labels:
+            site.add_key("VDI", disk.ref, PREFIX + "kept", str(int(time.time())))
+    return (*disks, *instance.snapshots)
 
 
 def tidy(site: Worksite, leftover: Leftover) -> None:

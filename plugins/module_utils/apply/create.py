@@ -17,6 +17,7 @@ from typing import Any, Mapping
 from ..model.identity import HostKey
 from ..model.instances import unfinished_name
 from ..model.labels import PREFIX, Kind, other_config
+from ..model.records import Disk
 from ..plan import blocked
 from ..plan.actions import Create, NicPlan
 from ..plan.attachments import OVERLAY, ROOT, SWAP, nic_label, parse_nic_label
@@ -24,7 +25,7 @@ from ..plan.spec import VmPoolSpec
 from ..seed.host_keys import generate_host_key
 from ..seed.tools import ToolError
 from ..xapi.errors import ApiFailure, XapiError
-from .disks import attach_disk
+from .disks import attach_disk, make_empty_disk
 from .hardware import set_hardware
 from .nics import create_vif, new_mac
 from .seeding import make_overlay, make_swap
@@ -107,9 +108,16 @@ def _complete(making: _Making) -> None:
     _make_disks(making)
     site.repeat("VM.set_name_label", vm, create.name)
     site.add_key("VM", vm, PREFIX + "uuid", making.uuid)
-    if create.kept_overlay:
-        site.repeat("VDI.remove_from_other_config", create.kept_overlay.ref, PREFIX + "vm")
-        site.add_key("VDI", create.kept_overlay.ref, PREFIX + "vm", making.uuid)
+    for disk in (create.kept_overlay, *create.kept_disks):
+        if disk is not None:
+            _take_over(making, disk)
+
+
+def _take_over(making: _Making, disk: Disk) -> None:
+    """Have a disk that has lost its VM, or was kept without one, belong to the new VM."""
+    for label in ("vm", "kept"):
+        making.site.repeat("VDI.remove_from_other_config", disk.ref, PREFIX + label)
+    making.site.add_key("VDI", disk.ref, PREFIX + "vm", making.uuid)
 
 
 def _label(making: _Making) -> None:
@@ -170,9 +178,16 @@ def _make_disks(making: _Making) -> None:
         attach_disk(site, vm, overlay.ref, OVERLAY)
         site.done("overlay made")
     if create.swap_size:
-        swap = make_swap(site, create, create.swap_size, labels)
+        swap = make_swap(site, create.name, create.overlay_sr.ref, create.swap_size, labels)
         attach_disk(site, vm, swap.ref, SWAP)
         site.done("swap disk made")
+    for kept in create.kept_disks:
+        attach_disk(site, vm, kept.ref, kept.labels["position"])
+    for planned in create.disks:
+        its_labels = {**labels, "disk": planned.name, "position": planned.position}
+        made = make_empty_disk(site, create.name, create.sr_of(planned).ref, planned.size, its_labels)
+        attach_disk(site, vm, made.ref, planned.position)
+        site.done(f"disk {planned.name} made")
 
 
 def _undo(making: _Making) -> str:

@@ -5,10 +5,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Mapping
 
 from ..model.labels import PREFIX, TAG, Kind, Labels, other_config
 from .worksite import Worksite
+
+
+@dataclass(frozen=True)
+class NewDisk:
+    """A VDI that was just made; the SR may have rounded its size (bytes) up."""
+
+    ref: str
+    uuid: str
+    size: int
+
+
+def new_disk(site: Worksite, vdi: str) -> NewDisk:
+    """What is to be known of a VDI, given by its reference. Raises XapiError."""
+    record = site.read("VDI.get_record", vdi)
+    return NewDisk(vdi, record["uuid"], int(record["virtual_size"]))
+
+
+def make_empty_disk(site: Worksite, name: str, sr: str, size: int, labels: Mapping[str, str]) -> NewDisk:
+    """Make a data disk for the instance of this name: empty, finished, attached to nothing. Raises XapiError.
+
+    ``sr`` is a reference, ``size`` bytes; among the labels is ``disk``, what the disk is called.
+    """
+    description = f"Skinnybox data disk {labels['disk']} of {name}"
+    disk = new_disk(site, create_disk(site, f"{name} {labels['disk']}", description, sr, size, Kind.DATA, labels))
+    finish_disk(site, disk.ref, disk.uuid)
+    return disk
 
 
 def create_disk(

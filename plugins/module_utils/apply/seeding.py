@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Mapping
 
@@ -20,18 +19,10 @@ from ..seed.image import SeedImage
 from ..seed.overlay import build_overlay
 from ..seed.swap import build_swap
 from ..xapi.streams import import_chunked
-from .disks import create_disk, finish_disk
+from .disks import NewDisk, create_disk, finish_disk, new_disk
+from .on_boot import set_on_boot
 from .own_tasks import own_task
 from .worksite import Worksite
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A VDI that was just made; the SR may have rounded its size (bytes) up."""
-
-    ref: str
-    uuid: str
-    size: int
 
 
 def make_overlay(
@@ -41,12 +32,12 @@ def make_overlay(
     nics: list[tuple[NicPlan, str]],
     host_key: HostKey,
     labels: Mapping[str, str],
-) -> Disk:
+) -> NewDisk:
     """Make the overlay disk of an instance with its identity in it. Raises XapiError, ToolError."""
     nics_label = nic_label([(nic.device, mac, nic.network.uuid) for nic, mac in nics])
     labels = {**labels, "host_key": host_key.public, "nics": nics_label}
 
-    def build(disk: Disk, directory: Path) -> SeedImage:
+    def build(disk: NewDisk, directory: Path) -> SeedImage:
         identity = Identity(
             instance=labels["instance"],
             pool=spec.name,
@@ -59,33 +50,44 @@ def make_overlay(
         )
         return build_overlay(identity, disk.size, directory)
 
-    return _make(site, create, Kind.OVERLAY, create.overlay_size, labels, build)
+    sr = create.overlay_sr.ref
+    disk = make_disk(site, create.name, sr, Kind.OVERLAY, create.overlay_size, labels, build)
+    if create.on_boot != "persist":  # as XAPI makes disks
+        set_on_boot(site, disk.ref, sr, create.on_boot)
+    return disk
 
 
-def make_swap(site: Worksite, create: Create, size: int, labels: Mapping[str, str]) -> Disk:
-    """Make a swap disk of `size` bytes for an instance. Raises XapiError, ToolError."""
+def make_swap(site: Worksite, name: str, sr: str, size: int, labels: Mapping[str, str]) -> NewDisk:
+    """Make a swap disk of `size` bytes for the instance of this name on an SR (a reference).
 
-    def build(disk: Disk, directory: Path) -> SeedImage:
+    Raises XapiError, ToolError.
+    """
+
+    def build(disk: NewDisk, directory: Path) -> SeedImage:
         return build_swap(disk.uuid, disk.size, directory)
 
-    return _make(site, create, Kind.SWAP, size, labels, build)
+    return make_disk(site, name, sr, Kind.SWAP, size, labels, build)
 
 
-def _make(
+def make_disk(
     site: Worksite,
-    create: Create,
+    name: str,
+    sr: str,
     kind: Kind,
     size: int,
     labels: Mapping[str, str],
-    build: Callable[[Disk, Path], SeedImage],
-) -> Disk:
-    """Make a labelled VDI, build its content and upload that."""
-    sr = create.overlay_sr.ref
-    name, description = f"{create.name} {kind.value}", f"Skinnybox {kind.value} disk of {create.name}"
-    vdi = create_disk(site, name, description, sr, size, kind, labels)
-    record = site.read("VDI.get_record", vdi)
-    disk = Disk(vdi, record["uuid"], int(record["virtual_size"]))
-    finish_disk(site, disk.ref, disk.uuid)
+    build: Callable[[NewDisk, Path], SeedImage],
+    finished: bool = True,
+) -> NewDisk:
+    """Make a labelled disk for the instance of this name, build its content and upload that.
+
+    ``sr`` is a reference, ``size`` bytes. One that is not to be ``finished`` lacks its uuid label: it is not the
+    instance's yet. Raises XapiError, ToolError.
+    """
+    description = f"Skinnybox {kind.value} disk of {name}"
+    disk = new_disk(site, create_disk(site, f"{name} {kind.value}", description, sr, size, kind, labels))
+    if finished:
+        finish_disk(site, disk.ref, disk.uuid)
     # 0700 and removed also on an error: the image of an overlay holds the private host key.
     with tempfile.TemporaryDirectory(prefix="skinnybox-") as directory:
         body = b"".join(encode(build(disk, Path(directory)).extents()))
