@@ -146,7 +146,7 @@ def main() -> None:
         lab.pace()
         check(lab, count, srs)
     least = bound(count)
-    report(
+    holds = report(
         f"Creating and starting {count} instances ({HOSTS} hosts, {SRS} SRs)",
         [
             Figure("lower bound of XAPI's own serialisation", least, "s"),
@@ -157,6 +157,7 @@ def main() -> None:
             Figure("processor time of the lab an instance", 1000 * lab_time / count, "ms"),
         ],
     )
+    raise SystemExit(not holds)
 
 
 if __name__ == "__main__":

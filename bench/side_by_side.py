@@ -160,7 +160,7 @@ def main() -> None:
             Figure(f"xenserver_guest, {what}: wall time", theirs.seconds, "s"),
             Figure(f"vm_pool, {what}: wall time", ours.seconds, "s", theirs.seconds),
         ]
-    report(f"Side by side, {count} VMs", figures)
+    raise SystemExit(not report(f"Side by side, {count} VMs", figures))
 
 
 if __name__ == "__main__":
