@@ -46,9 +46,9 @@ def test_pools_are_made_changed_and_confirmed_together(lab: Lab) -> None:
     assert lab.writes() == []
     assert look["diff"]["prepared"].splitlines() == look["plan_text"]
     assert [line for line in look["plan_text"] if line.startswith("  ")] == [
-        "  + db-001  overlay 64 MiB on Local storage",
-        "  + web-001  overlay 64 MiB on Local storage",
-        "  + web-002  overlay 64 MiB on Local storage",
+        "  + db-001  on lab-host-1, overlay 64 MiB on Local storage",
+        "  + web-001  on lab-host-1, overlay 64 MiB on Local storage",
+        "  + web-002  on lab-host-1, overlay 64 MiB on Local storage",
     ]
     made = apply(lab, WEB, DB)
     assert power_states(lab, ALL) == dict.fromkeys(["db-001", "web-001", "web-002"], "Running")
