@@ -302,6 +302,23 @@ DAMAGES: list[tuple[str, Callable[[Site], object], set[tuple[str, str, str]]]] =
         lambda s: s.remove("VM", s.db1),
         {("orphan-overlay", "warning", "VDI")},
     ),
+    (
+        "label lost",
+        lambda s: s.records["VM"][s.web1]["other_config"].pop("skinnybox:number"),
+        {("labels-damaged", "warning", "VM")},
+    ),
+    (
+        "label spoilt",
+        lambda s: s.records["VDI"][s.root]["other_config"].update({"skinnybox:version": "one"}),
+        {("labels-damaged", "warning", "VDI")},
+    ),
+    (
+        "label of a blueprint spoilt",
+        lambda s: s.records["VM"][s.blueprint]["other_config"].update(
+            {"skinnybox:promoted": "x", "skinnybox:version": ""}
+        ),
+        {("labels-damaged", "warning", "VM")},
+    ),
     ("kept on scale-in", kept, {("kept-overlay", "note", "VDI")}),
     ("data disk alone", lone_data_disk, {("orphan-disk", "warning", "VDI")}),
     ("killed while copying an overlay", copy_under_way, {("leftover", "warning", "VDI")}),

@@ -118,7 +118,7 @@ def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
             and disk.labels["vm"] not in vms
             and disk.labels["instance"] not in embodied
         ),
-        key=lambda disk: int(disk.labels["number"]),
+        key=lambda disk: disk.labels.number("number"),
     )
 
 
@@ -166,7 +166,7 @@ def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
 
     return Instance(
         name=vm.labels["name"],
-        number=int(vm.labels["number"]),
+        number=vm.labels.number("number"),
         uuid=vm.labels["instance"],
         pool=vm.labels["pool"],
         vm=vm,

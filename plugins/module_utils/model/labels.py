@@ -66,6 +66,11 @@ class Labels:
         """The object's kind, a value of :class:`Kind`, or an empty string."""
         return self["kind"]
 
+    def number(self, name: str) -> int:
+        """A label that is a number; 0 when it is missing, or when somebody made something else of it."""
+        text = self[name]
+        return int(text) if text.isdecimal() else 0
+
     def standing(self, uuid: str) -> Standing:
         """Say whose the object with this uuid is.
 

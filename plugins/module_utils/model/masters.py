@@ -55,9 +55,9 @@ def _version(pool: HostPool, blueprint: VirtualMachine) -> MasterVersion:
     root = _disk(pool, Kind.ROOT, labels["root"])
     return MasterVersion(
         name=labels["master"],
-        number=int(labels["version"]),
+        number=labels.number("version"),
         master_id=labels["master_id"],
-        promoted_at=int(labels["promoted"] or 0),
+        promoted_at=labels.number("promoted"),
         network=labels["network"],
         blueprint=blueprint,
         root=root,

@@ -49,7 +49,7 @@ def overlays(pool: HostPool, vm_pool: str | None = None) -> list[Overlay]:
     lone = orphans(pool, vm_pool)
     disks = disks_by_instance(pool) if lone else {}
     found += [_without_vm(overlay, disks[overlay.labels["instance"]]) for overlay in lone]
-    return sorted(found, key=lambda one: (one.pool, int(one.disk.labels["number"]), one.name))
+    return sorted(found, key=lambda one: (one.pool, one.disk.labels.number("number"), one.name))
 
 
 def _without_vm(overlay: Disk, disks: tuple[Disk, ...]) -> Overlay:

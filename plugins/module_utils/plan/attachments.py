@@ -28,7 +28,8 @@ def parse_nic_label(text: str) -> Iterator[tuple[int, str, str]]:
     for word in text.split():
         device, _equals, rest = word.partition("=")
         mac, _slash, network = rest.partition("/")
-        yield int(device), mac, network
+        if device.isdecimal():  # else somebody has changed the label
+            yield int(device), mac, network
 
 
 def lost_attachments(pool: HostPool, instance: Instance, start: bool) -> Reattach | None:

@@ -72,7 +72,7 @@ def revive(
     """
     kept = tuple(disk for disk in others if disk.labels.kind == Kind.DATA.value)
     disks = data_disks_of(spec, pool, kept)
-    create = create_instance(spec, pool, version, networks, disks, int(overlay.labels["number"]))
+    create = create_instance(spec, pool, version, networks, disks, overlay.labels.number("number"))
     return replace(
         create,
         overlay_sr=pool.srs[overlay.sr],

@@ -73,9 +73,9 @@ def golden_disks(pool: HostPool, golden: VirtualMachine) -> list[Disk]:
 def next_number(pool: HostPool, name: str) -> int:
     """One more than the highest number that anything of this master bears, finished or not."""
     numbers = [
-        int(labels["version"])
+        labels.number("version")
         for labels in [vm.labels for vm in pool.vms.values()] + [disk.labels for disk in pool.disks.values()]
-        if labels["master"] == name and labels["version"].isdigit()
+        if labels["master"] == name
     ]
     return max(numbers, default=0) + 1
 
@@ -122,7 +122,7 @@ def _is_masters(labels: Labels, name: str) -> bool:
 def _is_announced_snapshot(disk: Disk, name: str) -> bool:
     """A snapshot that was taken right after we announced it, and that nobody has attached."""
     label_name, _space, announced = disk.labels["publishing"].rpartition(" ")
-    if label_name != name or not announced.isdigit() or not disk.snapshot_time or disk.labels.kind:
+    if label_name != name or not announced.isdecimal() or not disk.snapshot_time or disk.labels.kind:
         return False
     return 0 <= disk.snapshot_time - int(announced) < ANNOUNCED and not disk.vbds
 

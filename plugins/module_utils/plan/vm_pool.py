@@ -44,7 +44,7 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
     actions += [Remove(i, "its removal was interrupted", i.keeps_overlay) for i in everything if i.is_being_removed]
     actions += [Remove(i, f"{spec.size} declared, newest first", keep_overlays) for i in present[spec.size :]]
     actions += itertools.chain.from_iterable(keep(spec, pool, instance) for instance in kept)
-    used = {i.number for i in everything} | {int(disk.labels["number"]) for disk in orphaned}
+    used = {i.number for i in everything} | {disk.labels.number("number") for disk in orphaned}
     fresh = itertools.islice(free_numbers(used), missing - len(revivable))
     creations = [create_instance(spec, pool, master, networks, disks, number) for number in fresh]
     belongings = _belongings(pool, orphaned)

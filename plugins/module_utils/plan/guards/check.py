@@ -9,7 +9,18 @@ from collections import Counter
 from typing import Callable, Iterable, Iterator
 
 from ...model.records import HostPool
-from . import blueprints, disks, duplicates, instances, leftovers, lone_disks, master_disks, masters, repositories
+from . import (
+    blueprints,
+    disks,
+    duplicates,
+    instances,
+    labels,
+    leftovers,
+    lone_disks,
+    master_disks,
+    masters,
+    repositories,
+)
 from .finding import Finding, Severity
 from .leftovers import DeadLock
 from .view import View
@@ -41,6 +52,7 @@ GUARDS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     lone_disks.copied_disks,
     repositories.collection,
     repositories.space,
+    labels.damaged_labels,
     leftovers.leftovers,
     leftovers.unfinished_disks,
     leftovers.interrupted_removals,

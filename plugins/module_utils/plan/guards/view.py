@@ -66,10 +66,9 @@ class View:
             for attachment in vm.attachments:
                 self._uses.setdefault(attachment.vdi, []).append(attachment)
         by_uuid = {disk.uuid: disk for disk in self.master_disks}
+        self.blueprints = [vm for vm in self.vms if vm.is_ours(Kind.BLUEPRINT) and "retiring" not in vm.labels]
         self.copies = [
-            Copy(vm, by_uuid.get(vm.labels["root"]), by_uuid.get(vm.labels["boot"]))
-            for vm in self.vms
-            if vm.is_ours(Kind.BLUEPRINT) and "retiring" not in vm.labels
+            Copy(vm, by_uuid.get(vm.labels["root"]), by_uuid.get(vm.labels["boot"])) for vm in self.blueprints
         ]
         self._pools: dict[str, set[str]] = {}
         for labels in (*(i.vm.labels for i in self.instances), *(disk.labels for disk in self.own_disks)):
