@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import random
 import uuid
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import unfinished_name
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
@@ -20,6 +21,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import bl
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
+from tests.support.changing import carry_out_item
 
 GIB = 1 << 30
 NEVER = "19700101T00:00:00Z"
@@ -41,7 +43,8 @@ class World:
         self.host = self.add_host("xen1")
         self.sr = self.add_sr("Local SSD")
         self.network = self.add_network("Production", self.host)
-        self.pool = self.add("pool", name_label="london", master=self.host, default_SR=self.sr, other_config={})
+        self.pool = self.add("pool", name_label="london", master=self.host, default_SR=self.sr, other_config={},
+                             restrictions={})
 
     def add(self, name: str, **fields: Any) -> str:
         """Add a record; its reference."""
@@ -122,14 +125,25 @@ class World:
 
     def attach(self, vm: str, vdi: str, position: str, mode: str = "RW", type_: str = "Disk") -> str:
         """A VBD."""
-        vbd = self.add("VBD", VM=vm, VDI=vdi, userdevice=position, type=type_, mode=mode, currently_attached=False,
+        running = self.records["VM"][vm]["power_state"] == "Running"
+        vbd = self.add("VBD", VM=vm, VDI=vdi, userdevice=position, type=type_, mode=mode, currently_attached=running,
                        bootable=False, other_config={})  # fmt: skip
         self.records["VDI"][vdi]["VBDs"].append(vbd)
         return vbd
 
     def add_nic(self, vm: str, device: int = 0, mac: str = "0a:00:00:00:00:01") -> str:
         """A VIF."""
-        return self.add("VIF", VM=vm, network=self.network, device=str(device), MAC=mac, currently_attached=False)
+        running = self.records["VM"][vm]["power_state"] == "Running"
+        return self.add("VIF", VM=vm, network=self.network, device=str(device), MAC=mac, currently_attached=running)
+
+    def add_guest(self, vm: str, can_plug: str = "yes", features: tuple[str, ...] = (), **fields: Any) -> str:
+        """What a running VM's guest agent has told; ``features`` without their prefix."""
+        metrics = self.add("VM_guest_metrics", **{
+            "networks": {}, "other": {f"feature-{name}": "1" for name in features}, "PV_drivers_detected": True,
+            "can_use_hotplug_vbd": can_plug, "can_use_hotplug_vif": can_plug, **fields,
+        })  # fmt: skip
+        self.records["VM"][vm]["guest_metrics"] = metrics
+        return metrics
 
     def uuid_of(self, name: str, ref: str) -> str:
         return self.records[name][ref]["uuid"]
@@ -217,13 +231,18 @@ class World:
         swap: bool = False,
         finished: bool = True,
         overlay: str | None = None,
+        sizes: Mapping[str, int] = MappingProxyType({"overlay": GIB, "swap": GIB}),
+        **fields: Any,
     ) -> str:
-        """An instance of a master version (the first one by default) with its disks; the VM's reference."""
+        """An instance of a master version (the first one by default) with its disks; the VM's reference.
+
+        ``sizes`` of its disks are bytes, ``fields`` those of its VM record.
+        """
         blueprint = blueprint or next(
             ref for ref, r in self.records["VM"].items() if r["other_config"].get("skinnybox:kind") == "blueprint"
         )
         master, name = self.labels(blueprint), f"{pool}-{number:03d}"
-        vm = self.add_vm(name if finished else unfinished_name(name, pool), power_state)
+        vm = self.add_vm(name if finished else unfinished_name(name, pool), power_state, **fields)
         uuid_ = self.uuid_of("VM", vm)
         instance = (
             self.records["VDI"][overlay]["other_config"]["skinnybox:instance"] if overlay else f"instance-of-{uuid_}"
@@ -240,7 +259,7 @@ class World:
         kinds = ([] if overlay else [(Kind.OVERLAY, "1")]) + ([(Kind.SWAP, "2")] if swap else [])
         for kind, position in kinds:
             labels = other_config(kind, **common, vm=uuid_, nics=nics, host_key="ssh-ed25519 AAAA")
-            disk = self.add_disk(f"{name} {kind.value}", other_config=labels)
+            disk = self.add_disk(f"{name} {kind.value}", size=sizes[kind.value], other_config=labels)
             self.own("VDI", disk)
             self.attach(vm, disk, position)
         if overlay:
@@ -270,6 +289,8 @@ class World:
                 self._power(action.instance.vm.ref, "Halted")
             elif isinstance(action, plan.Reattach):
                 self._reattach(action)
+            elif isinstance(action, plan.Change):
+                self._change(action)
 
     def _create(self, todo: plan.VmPoolPlan, action: plan.Create) -> None:
         assert todo.spec is not None
@@ -281,6 +302,7 @@ class World:
             addresses=" ".join(address for nic in action.nics for address in nic.addresses),
             swap=bool(action.swap_size),
             overlay=action.kept_overlay.ref if action.kept_overlay else None,
+            sizes={"overlay": action.overlay_size, "swap": action.swap_size or 0},
         )
         for planned in action.disks:
             self.add_data_disk(vm, planned.name, planned.position, action.sr_of(planned).ref, planned.size)
@@ -322,7 +344,22 @@ class World:
             self.remove("VM", vm)
 
     def _power(self, vm: str, state: str) -> None:
-        self.records["VM"][vm].update(power_state=state, resident_on=self.host if state == "Running" else NULL)
+        running = state == "Running"
+        self.records["VM"][vm].update(power_state=state, resident_on=self.host if running else NULL)
+        for device in (*self.records["VBD"].values(), *self.records["VIF"].values()):
+            if device["VM"] == vm:
+                device["currently_attached"] = running
+
+    def _change(self, action: plan.Change) -> None:
+        vm = action.instance.vm
+        if action.stop:
+            self._power(vm.ref, "Halted")
+        if action.lost:
+            self._reattach(action.lost)
+        for item in action.items:
+            carry_out_item(self, vm, item)
+        if action.start:
+            self._power(vm.ref, "Running")
 
     def _reattach(self, action: plan.Reattach) -> None:
         vm = action.instance.vm.ref

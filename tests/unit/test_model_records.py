@@ -38,8 +38,7 @@ def test_addresses_count_only_while_the_guest_runs() -> None:
     world = World()
     world.add_master()
     vm = world.add_instance(1)
-    metrics = world.add("VM_guest_metrics", networks={"0/ip": "10.0.0.5"})
-    world.records["VM"][vm]["guest_metrics"] = metrics
+    world.add_guest(vm, networks={"0/ip": "10.0.0.5"})
     assert world.model().vms[vm].addresses == ("10.0.0.5",)
     world.records["VM"][vm]["power_state"] = "Halted"
     assert world.model().vms[vm].addresses == ()

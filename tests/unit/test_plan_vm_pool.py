@@ -81,9 +81,13 @@ def test_instances_keep_their_version_when_another_is_promoted(world: World) -> 
     world.add_instance(1)
     second = world.add_master(number=2, promoted=200)
     todo = plan(world, size=2)
-    (create,) = todo.actions
+    kept, create = todo.actions
     assert isinstance(create, Create)
     assert (create.name, create.master.blueprint.ref) == ("web-002", second)
+    assert (kept.sign, kept.text()) == (
+        "!",
+        "runs on noble:1, declared is noble:2: kept until it is upgraded or rebuilt",
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_lost_attachments_are_given_back_to_halted_instances(world: World, posit
     vbds = world.records["VBD"]
     vbd = next(ref for ref, r in vbds.items() if r["VM"] == vm and r["userdevice"] == position)
     del vbds[vbd]
-    (action,) = plan(world).actions
+    (action,) = plan(world, swap="1 GiB").actions
     assert isinstance(action, Reattach)
     assert [what for what in ("root", "boot", "overlay", "swap") if getattr(action, what)] == [lost]
     assert action.start

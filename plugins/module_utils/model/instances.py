@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
+from typing import Iterable
 
 from .labels import Kind, Standing
 from .records import Disk, HostPool, VirtualMachine, once
@@ -41,6 +43,7 @@ class Instance:
     data_disks: tuple[Disk, ...]
     snapshots: tuple[Disk, ...]  # of its overlay, oldest first
     disks: tuple[Disk, ...]  # all that bear its label, also those that are detached or not finished
+    superseded: tuple[Disk, ...] = ()  # of them, those in whose place another one has come
 
     @property
     def is_being_removed(self) -> bool:
@@ -52,6 +55,10 @@ class Instance:
         return self.vm.labels["removing"] == KEEP
 
     @property
+    def is_being_rebuilt(self) -> bool:
+        return "rebuilding" in self.vm.labels
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Its static addresses with prefix length; empty with DHCP."""
         return tuple(self.vm.labels["addresses"].split())
@@ -60,13 +67,15 @@ class Instance:
 @dataclass(frozen=True)
 class Leftover:
     """What nobody misses of an instance: the work of a run that was killed while making it, which never booted,
-    or the swap disk of a VM that is gone.
+    the swap disk of a VM that is gone, or disks of an instance that stays which a killed run was making for it, or
+    had put another one in the place of.
     """
 
     name: str
     pool: str
     vm: VirtualMachine | None
     disks: tuple[Disk, ...]
+    of: VirtualMachine | None = None  # the finished instance's, which stays; the disks may be attached to it
 
 
 def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
@@ -95,10 +104,20 @@ def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
         if vm.power_state == "Halted" and its_pool is not None and vm_pool in (None, its_pool):
             match = _UNFINISHED.match(vm.name)
             found.append(Leftover(match["instance"] if match else vm.name, its_pool, vm, disks.get(vm.uuid, ())))
+    replaced = _replaced(itertools.chain.from_iterable(disks.values()))
     for uuid, its_disks in disks.items():
-        lone = tuple(d for d in its_disks if d.standing is Standing.UNFINISHED or d.labels.kind == Kind.SWAP.value)
+        lone = tuple(
+            disk
+            for disk in its_disks
+            if disk.standing is Standing.UNFINISHED or disk.labels.kind == Kind.SWAP.value or disk.uuid in replaced
+        )
         if uuid not in known and lone and vm_pool in (None, lone[0].labels["pool"]):
             found.append(Leftover(lone[0].labels["name"], lone[0].labels["pool"], None, lone))
+    for instance in instances(pool, vm_pool):
+        made_for_it = disks.get(instance.vm.uuid, ())
+        spare = instance.superseded + tuple(d for d in made_for_it if d.standing is Standing.UNFINISHED)
+        if spare and not instance.is_being_removed:
+            found.append(Leftover(instance.name, instance.pool, None, spare, instance.vm))
     return sorted(found, key=lambda left: (left.name, [one.uuid for one in (left.vm, *left.disks) if one]))
 
 
@@ -108,6 +127,7 @@ def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
     """
     vms = {vm.uuid for vm in pool.vms.values()}
     embodied = {instance.uuid for instance in instances(pool, vm_pool)}
+    replaced = _replaced(pool.disks.values())
     return sorted(
         (
             disk
@@ -117,6 +137,7 @@ def orphans(pool: HostPool, vm_pool: str | None = None) -> list[Disk]:
             and vm_pool in (None, disk.labels["pool"])
             and disk.labels["vm"] not in vms
             and disk.labels["instance"] not in embodied
+            and disk.uuid not in replaced
         ),
         key=lambda disk: disk.labels.number("number"),
     )
@@ -157,12 +178,19 @@ def _disks_by(label: str, pool: HostPool) -> dict[str, tuple[Disk, ...]]:
     return {value: tuple(sorted(disks, key=lambda d: d.uuid)) for value, disks in found.items()}
 
 
+def _replaced(disks: Iterable[Disk]) -> set[str]:
+    """Uuids of the disks in whose place another one has come: that is so from its last label on."""
+    return {disk.labels["replaces"] for disk in disks if "replaces" in disk.labels and disk.standing is Standing.OWNED}
+
+
 def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
     # An unfinished one is about to replace another, or is a copy that is being made of it.
-    owned = [(d.labels.kind, d) for d in disks if d.standing is Standing.OWNED]
+    owned = [disk for disk in disks if disk.standing is Standing.OWNED]
+    replaced = _replaced(owned)
+    current = [(disk.labels.kind, disk) for disk in owned if disk.uuid not in replaced]
 
     def of(kind: Kind) -> tuple[Disk, ...]:
-        return tuple(disk for its_kind, disk in owned if its_kind == kind.value)
+        return tuple(disk for its_kind, disk in current if its_kind == kind.value)
 
     return Instance(
         name=vm.labels["name"],
@@ -175,4 +203,5 @@ def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
         data_disks=tuple(sorted(of(Kind.DATA), key=lambda d: d.labels["disk"])),
         snapshots=tuple(sorted(of(Kind.SNAPSHOT), key=lambda d: (d.snapshot_time, d.uuid))),
         disks=disks,
+        superseded=tuple(disk for disk in owned if disk.uuid in replaced),
     )

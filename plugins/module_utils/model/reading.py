@@ -13,6 +13,8 @@ from typing import Any, Callable, Mapping
 
 from .labels import Labels
 from .records import (
+    UNABLE,
+    Abilities,
     Attachment,
     Disk,
     Host,
@@ -51,6 +53,7 @@ class Reading:
         self._attachments: dict[str, list[Attachment]] = {}
         self._interfaces: dict[str, list[NetworkInterface]] = {}
         self._addresses: dict[str, tuple[str, ...]] = {}
+        self._abilities: dict[str, Abilities] = {}
         self._vms: dict[str, VirtualMachine] = {}
         self._disks: dict[str, Disk] = {}
 
@@ -68,6 +71,7 @@ class Reading:
             coordinator=pool["master"],
             default_sr=pool["default_SR"],
             other_config=pool["other_config"],
+            restrictions=pool["restrictions"],
             hosts=self._hosts,
             srs=self._srs,
             networks=self._networks,
@@ -165,6 +169,10 @@ class Reading:
 
     def _take_guest_metrics(self, records: Records) -> None:
         self._addresses = {ref: guest_addresses(r["networks"]) for ref, r in records.items()}
+        alike: dict[Abilities, Abilities] = {}
+        for ref, r in records.items():
+            abilities = _abilities(r)
+            self._abilities[ref] = alike.setdefault(abilities, abilities)
 
     def _take_vms(self, records: Records) -> None:
         self._vms = {ref: self._vm(ref, r) for ref, r in records.items()}
@@ -201,6 +209,7 @@ class Reading:
             labels=Labels.of(r["other_config"]),
             # Stale after a shutdown or a clone: only a running guest's word counts (XAPI clears it at start).
             addresses=self._addresses.get(r["guest_metrics"], ()) if running else (),
+            abilities=self._abilities.get(r["guest_metrics"], UNABLE) if running else UNABLE,
             attachments=tuple(sorted(self._attachments.pop(ref, ()), key=_by_position)),
             interfaces=tuple(sorted(self._interfaces.pop(ref, ()), key=lambda interface: interface.device)),
         )
@@ -260,6 +269,17 @@ def _disk(ref: str, r: Record) -> Disk:
         labels=Labels.of(r["other_config"]),
         vbds=tuple(r["VBDs"]),
     )
+
+
+def _abilities(r: Record) -> Abilities:
+    """XAPI asks an HVM guest's own word, and where there is none, whether it has drivers for Xen's devices."""
+
+    def can(word: str) -> bool:
+        return r[word] == "yes" or (r[word] == "unspecified" and bool(r["PV_drivers_detected"]))
+
+    prefix = "feature-"
+    announced = (key[len(prefix) :] for key, value in r["other"].items() if key.startswith(prefix) and value == "1")
+    return Abilities(can("can_use_hotplug_vbd"), can("can_use_hotplug_vif"), frozenset(announced))
 
 
 def epoch(moment: Any) -> float:

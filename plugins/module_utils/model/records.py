@@ -135,6 +135,19 @@ class NetworkInterface:
 
 
 @dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a running guest can do, as far as XAPI knows."""
+
+    plug_disks: bool = False  # and unplug them
+    plug_nics: bool = False
+    features: frozenset[str] = frozenset()  # that it has announced: vcpu-hotplug, balloon, …
+
+
+#: Of a guest that has told nothing.
+UNABLE = Abilities()
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualMachine:
     ref: str
     uuid: str
@@ -164,6 +177,7 @@ class VirtualMachine:
     tags: tuple[str, ...]
     labels: Labels
     addresses: tuple[str, ...]  # as the guest's agent reports them, first NIC first
+    abilities: Abilities  # of its guest, while it runs
     attachments: tuple[Attachment, ...]
     interfaces: tuple[NetworkInterface, ...]
 
@@ -191,11 +205,17 @@ class HostPool:
     coordinator: str
     default_sr: str
     other_config: Mapping[str, str]
+    restrictions: Mapping[str, str]  # of its licence
     hosts: Mapping[str, Host]
     srs: Mapping[str, StorageRepository]
     networks: Mapping[str, Network]
     disks: Mapping[str, Disk]
     vms: Mapping[str, VirtualMachine]
+
+    @property
+    def has_dynamic_memory(self) -> bool:
+        """Whether a VM's memory may be less than its maximum."""
+        return self.restrictions.get("restrict_dmc") != "true"
 
     def users_of(self, disk: Disk) -> list[VirtualMachine]:
         """The VMs and templates that have an attachment of this disk."""

@@ -12,6 +12,7 @@ from ..model.instances import Instance, Leftover, is_kept
 from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, Host, Network, StorageRepository
+from .changes import AttachDisk, GrowDisk, Item, SetOnBoot, SetSwap, item_space
 from .sizes import show_size
 from .spec import VmPoolSpec
 from .storage import Space, empty_cost, first_cost, full_cost, total
@@ -51,7 +52,11 @@ class _Action:
     """What holds for an action unless it says otherwise. Each one has a name: that of the instance it is about."""
 
     sign = "~"  # + makes something, ~ changes it, - removes it, ! waits for a person
-    downtime = "none"  # of the instance; or restart: one shutdown and one boot
+
+    @property
+    def downtime(self) -> str:
+        """Of the instance: ``none``, or ``restart``, one shutdown and one boot."""
+        return "none"
 
     @property
     def verb(self) -> str:
@@ -97,6 +102,8 @@ class Tidy(_Action):
         return (*vm, *(disk.uuid for disk in self.leftover.disks))
 
     def text(self) -> str:
+        if self.leftover.of is not None:
+            return "unfinished or replaced disks, left by a run that was interrupted: removed"
         if self.leftover.vm is None and all(disk.labels.kind == Kind.SWAP.value for disk in self.leftover.disks):
             return "swap disk of a VM that is gone: removed"
         return "unfinished, left by a run that was interrupted: removed"
@@ -186,13 +193,53 @@ class Reattach(_OnInstance):
     pinned: bool = False  # whether it must be there, because placement is declared
 
     def text(self) -> str:
+        return self.reason() + (f" and started{_on(self.host)}" if self.start else "")
+
+    def reason(self) -> str:
+        """What of it is lost, and what becomes of that."""
         parts = [what for what in ("root", "boot", "overlay", "swap") if getattr(self, what)]
         missing = [f"{part} attachment" for part in parts]
         missing += [f"attachment of disk {disk.labels['disk']}" for disk in self.disks]
         missing += [f"NIC {nic.device}" for nic in self.nics]
-        return (
-            "lost its " + ", ".join(missing) + ": given back" + (f" and started{_on(self.host)}" if self.start else "")
-        )
+        return "lost its " + ", ".join(missing) + ": given back"
+
+
+@dataclass(frozen=True)
+class Change(_OnInstance):
+    """Bring an instance to what is declared of it; ``lost`` attachments are given back first.
+
+    With ``stop`` it is shut down before, with ``start`` started after: with both, restarted.
+    """
+
+    items: tuple[Item, ...]
+    lost: Reattach | None = None
+    stop: bool = False
+    start: bool = False
+
+    @property
+    def downtime(self) -> str:
+        return "restart" if self.stop and self.start else "none"
+
+    def space(self) -> tuple[Space, ...]:
+        return total(space for item in self.items if (space := item_space(item)))
+
+    def objects(self) -> tuple[str, ...]:
+        disks = [item.disk for item in self.items if isinstance(item, (AttachDisk, GrowDisk, SetOnBoot, SetSwap))]
+        return (self.instance.vm.uuid, *(disk.uuid for disk in disks if disk))
+
+    def text(self) -> str:
+        parts = [self.lost.reason()] if self.lost else []
+        parts += [item.text() for item in self.items]
+        return ", ".join([*parts, *self._how()])
+
+    def _how(self) -> list[str]:
+        if self.downtime == "restart":
+            return ["restart"]
+        if self.stop:
+            return ["shut down"]
+        if self.start:
+            return ["started"]
+        return ["live"] if self.instance.vm.power_state == "Running" else []
 
 
 @dataclass(frozen=True)
@@ -262,7 +309,7 @@ class Attention(_Action):
         return self.note
 
 
-Action = Union[Tidy, Create, Reattach, Start, Stop, Remove, RemoveOverlay, Attention]
+Action = Union[Tidy, Create, Reattach, Change, Start, Stop, Remove, RemoveOverlay, Attention]
 
 
 @dataclass(frozen=True)
@@ -286,7 +333,7 @@ class VmPoolPlan:
         return [
             action.name
             for action in self.actions
-            if isinstance(action, Start) or (isinstance(action, (Create, Reattach)) and action.start)
+            if isinstance(action, Start) or (isinstance(action, (Create, Reattach, Change)) and action.start)
         ]
 
     @property

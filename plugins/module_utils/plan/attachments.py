@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ..model.instances import Instance
-from ..model.masters import master_versions
+from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool
 from .actions import LostNic, Reattach
 
@@ -32,9 +32,10 @@ def parse_nic_label(text: str) -> Iterator[tuple[int, str, str]]:
             yield int(device), mac, network
 
 
-def lost_attachments(pool: HostPool, instance: Instance, start: bool) -> Reattach | None:
-    """What a halted instance was made with and no longer has, or None."""
-    version = next((v for v in master_versions(pool) if v.master_id == instance.vm.labels["master_id"]), None)
+def lost_attachments(
+    pool: HostPool, instance: Instance, version: MasterVersion | None, start: bool
+) -> Reattach | None:
+    """What a halted instance of this master version was made with and no longer has, or None."""
     lost = Reattach(
         instance=instance,
         root=version.root if version and _is_detached(instance, version.root) else None,

@@ -16,6 +16,7 @@ from .capacity import Capacity, capacity_of
 from .checks import check_addresses, check_names, check_resets
 from .creation import create_instance, networks_of, revive
 from .data_disks import data_disks_of
+from .drift import Drift, wish_of
 from .keep import keep
 from .lookup import find_master, version_of
 from .naming import free_numbers
@@ -32,6 +33,7 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
     networks = networks_of(spec, pool, master)
     disks = data_disks_of(spec, pool)
     keep_overlays = spec.scale_in.overlays == "keep"
+    drift = Drift(wish_of(spec, pool, master), pool)
     everything = instances(pool, spec.name)
     present = [instance for instance in everything if not instance.is_being_removed]
     kept = present[: spec.size]  # by number: the newest go first
@@ -43,7 +45,7 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
     actions: list[Action] = [Tidy(leftover) for leftover in unfinished]
     actions += [Remove(i, "its removal was interrupted", i.keeps_overlay) for i in everything if i.is_being_removed]
     actions += [Remove(i, f"{spec.size} declared, newest first", keep_overlays) for i in present[spec.size :]]
-    actions += itertools.chain.from_iterable(keep(spec, pool, instance) for instance in kept)
+    actions += itertools.chain.from_iterable(keep(spec, pool, drift, instance) for instance in kept)
     used = {i.number for i in everything} | {disk.labels.number("number") for disk in orphaned}
     fresh = itertools.islice(free_numbers(used), missing - len(revivable))
     creations = [create_instance(spec, pool, master, networks, disks, number) for number in fresh]

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an instance's disks differ from the declared ones, and how they are attached from how they should be. Pure.
+
+Disks only grow; SRs round sizes up. One that is larger than declared is as it should be.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Sequence
+
+from ..model.instances import Instance
+from ..model.masters import MasterVersion
+from ..model.records import Attachment, Disk, HostPool, StorageRepository
+from .changes import (
+    AddDisk,
+    AttachDisk,
+    DropOwner,
+    GrowDisk,
+    Item,
+    SetAttachment,
+    SetOnBoot,
+    SetSwap,
+)
+from .data_disks import free_positions
+from .sizes import MIB
+from .spec import DataDisk
+
+#: To which file and LVM SRs round a disk's size up.
+_ROUNDING = 2 * MIB
+
+
+def overlay_items(
+    size: int | None, on_boot: str | None, pool: HostPool, instance: Instance, overlay: Disk
+) -> Iterator[Item]:
+    """What of the overlay is to be changed; None is not compared."""
+    halted = instance.vm.power_state != "Running"
+    if size is not None and overlay.size < size:
+        yield GrowDisk(overlay, "overlay", size, pool.srs[overlay.sr], live=halted)
+    if on_boot is not None and overlay.on_boot != on_boot:
+        yield SetOnBoot(overlay, on_boot, live=halted)
+
+
+def swap_items(size: int | None, pool: HostPool, instance: Instance, overlay: Disk) -> Iterator[Item]:
+    """What of the swap disk is to be changed; a size of 0 is none, None is not compared."""
+    if size is None:
+        return
+    swap = instance.swap
+    have = swap.size if swap else 0
+    if not size <= have < size + (_ROUNDING if size else 1):
+        yield SetSwap(swap, size, pool.srs[overlay.sr], live=instance.vm.power_state != "Running")
+
+
+def data_disk_items(wanted: Sequence[tuple[DataDisk, StorageRepository]], instance: Instance) -> Iterator[Item]:
+    """What of the data disks is to be changed, by their names."""
+    vm = instance.vm
+    running = vm.power_state == "Running"
+    can_plug = not running or vm.abilities.plug_disks
+    there = {disk.labels["disk"]: disk for disk in instance.data_disks}
+    taken = {attachment.position for attachment in vm.attachments}
+    taken |= {disk.labels["position"] for disk in instance.data_disks}
+    free = iter(free_positions(taken, len(wanted)))
+    for wish, sr in wanted:
+        disk = there.get(wish.name)
+        if disk is None:
+            yield AddDisk(wish.name, wish.size, sr, next(free), can_plug)
+            continue
+        attachment = next((a for a in vm.attachments if a.vdi == disk.ref), None)
+        if running and not (attachment and attachment.attached):  # halted, it is among what the instance lost
+            yield AttachDisk(disk, f"disk {wish.name}", disk.labels["position"], attachment, can_plug)
+        if disk.size < wish.size:
+            yield GrowDisk(disk, f"disk {wish.name}", wish.size, sr, live=not running)
+
+
+def attachment_items(version: MasterVersion | None, instance: Instance) -> Iterator[Item]:
+    """How VBDs differ from what protects the master image, and from what the guest needs."""
+    running = instance.vm.power_state == "Running"
+    masters = {"root": version.root, "boot": version.boot} if version else {}
+    for what, disk in masters.items():
+        for attachment in _of(instance, disk):
+            if attachment.owner:
+                yield DropOwner(attachment, what)
+    for what, disk, mode, kind in (
+        ("root", masters.get("root"), "RO", "Disk"),
+        ("boot", masters.get("boot"), "RO", "CD"),
+        ("overlay", instance.overlay, "RW", "Disk"),
+        ("swap", instance.swap, "RW", "Disk"),
+    ):
+        for attachment in _of(instance, disk):
+            if (attachment.mode, attachment.type) != (mode, kind):
+                yield SetAttachment(attachment, what, mode, kind, live=not running)
+
+
+def _of(instance: Instance, disk: Disk | None) -> list[Attachment]:
+    return [a for a in instance.vm.attachments if disk is not None and a.vdi == disk.ref]
+

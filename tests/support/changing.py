@@ -1,0 +1,104 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a change of an instance does to records made by hand: the part of tests.support.model that carries it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import VirtualMachine
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked, changes
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
+
+if TYPE_CHECKING:
+    from tests.support.model import World
+
+ROUNDING = 2 << 20
+
+
+def carry_out_item(world: World, vm: VirtualMachine, item: changes.Item) -> None:
+    """Do to the records of a VM what one item says; sizes are rounded up as SRs do."""
+    record = world.records["VM"][vm.ref]
+    if isinstance(item, changes.SetVcpus):
+        record.update(VCPUs_at_startup=str(item.want), VCPUs_max=str(item.want_max))
+    elif isinstance(item, changes.SetMemory):
+        want = str(item.want)
+        record.update(memory_dynamic_min=want, memory_dynamic_max=want, memory_static_max=str(item.want_max),
+                      memory_static_min=str(item.static_min))  # fmt: skip
+    elif isinstance(item, changes.SetKey):
+        record[item.field] = {**record[item.field], item.key: item.want}
+    elif isinstance(item, changes.SetName):
+        record["name_label"] = item.want
+    elif isinstance(item, changes.BlockOperations):
+        record["blocked_operations"] = dict(blocked.INSTANCE)
+    else:
+        _carry_out_device(world, vm, item)
+
+
+def _carry_out_device(world: World, vm: VirtualMachine, item: changes.Item) -> None:
+    vbds, running = world.records["VBD"], vm.power_state == "Running"
+    if isinstance(item, changes.DropOwner):
+        vbds[item.attachment.ref]["other_config"].pop("owner")
+    elif isinstance(item, changes.SetAttachment):
+        vbds[item.attachment.ref].update(mode=item.mode, type=item.type)
+    elif isinstance(item, changes.AddDisk):
+        labels = _labels(world, vm) | {"disk": item.disk}
+        _add_disk(world, vm, Kind.DATA, item.disk, item.size, item.sr.ref, item.position, labels)
+    elif isinstance(item, changes.AttachDisk):
+        ref = item.attachment.ref if item.attachment else world.attach(vm.ref, item.disk.ref, item.position)
+        vbds[ref]["currently_attached"] = running
+    elif isinstance(item, changes.GrowDisk):
+        world.records["VDI"][item.disk.ref]["virtual_size"] = str(_rounded(item.size))
+    elif isinstance(item, changes.SetOnBoot):
+        world.records["VDI"][item.disk.ref]["on_boot"] = item.want
+    elif isinstance(item, changes.SetSwap):
+        if item.disk:
+            world.remove("VDI", item.disk.ref)
+        if item.size:
+            _add_disk(world, vm, Kind.SWAP, "swap", item.size, item.sr.ref, "2", _labels(world, vm))
+    else:
+        _carry_out_nic(world, vm, item)
+
+
+def _carry_out_nic(world: World, vm: VirtualMachine, item: changes.Item) -> None:
+    vifs = world.records["VIF"]
+    if isinstance(item, changes.AddNic):
+        mac = item.mac or f"0a:00:00:{item.device:02x}:00:{int(vm.labels['number']):02x}"
+        ref = world.add_nic(vm.ref, item.device, mac)
+        vifs[ref].update(network=item.network.ref, currently_attached=vm.power_state == "Running")
+    elif isinstance(item, changes.MoveNic):
+        vifs[item.nic.ref]["network"] = item.network.ref
+    elif isinstance(item, changes.PlugNic):
+        vifs[item.nic.ref]["currently_attached"] = True
+    elif isinstance(item, changes.RemoveNic):
+        del vifs[item.nic.ref]
+    note_nics(world, vm.ref)
+
+
+def note_nics(world: World, vm: str) -> None:
+    """Have the VM's label say which NICs it has."""
+    nics = [r for r in world.records["VIF"].values() if r["VM"] == vm]
+    noted = [(int(r["device"]), r["MAC"], world.uuid_of("network", r["network"])) for r in nics]
+    world.records["VM"][vm]["other_config"]["skinnybox:nics"] = nic_label(noted)
+
+
+def _labels(world: World, vm: VirtualMachine) -> dict[str, str]:
+    kept = ("pool", "name", "number", "instance", "master", "version", "master_id")
+    return {**{name: vm.labels[name] for name in kept}, "vm": vm.uuid}
+
+
+def _add_disk(
+    world: World, vm: VirtualMachine, kind: Kind, what: str, size: int, sr: str, position: str, labels: dict[str, str]
+) -> None:
+    fields: dict[str, Any] = {"other_config": other_config(kind, **labels)}
+    disk = world.add_disk(f"{vm.labels['name']} {what}", sr, _rounded(size), **fields)
+    world.own("VDI", disk)
+    world.records["VBD"][world.attach(vm.ref, disk, position)]["currently_attached"] = vm.power_state == "Running"
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ROUNDING) * ROUNDING
+
