@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import VirtualMachine
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked, changes
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.actions import Create
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import Hardware
 
 if TYPE_CHECKING:
     from tests.support.model import World
@@ -34,6 +36,8 @@ def carry_out_item(world: World, vm: VirtualMachine, item: changes.Item) -> None
         record["name_label"] = item.want
     elif isinstance(item, changes.BlockOperations):
         record["blocked_operations"] = dict(blocked.INSTANCE)
+    elif isinstance(item, changes.EndRestart):
+        record["other_config"].pop("skinnybox:restarting")
     else:
         _carry_out_device(world, vm, item)
 
@@ -78,6 +82,34 @@ def _carry_out_nic(world: World, vm: VirtualMachine, item: changes.Item) -> None
     note_nics(world, vm.ref)
 
 
+def make_nics(world: World, vm: str, create: Create) -> None:
+    """Give a new instance the NICs that were planned."""
+    vifs = world.records["VIF"]
+    macs = [vifs.pop(ref)["MAC"] for ref, record in list(vifs.items()) if record["VM"] == vm]
+    for nic in create.nics:
+        mac = macs.pop(0) if macs else f"0a:00:00:{nic.device:02x}:00:{create.number:02x}"
+        vifs[world.add_nic(vm, nic.device, mac)]["network"] = nic.network.ref
+    note_nics(world, vm)
+
+
+def make_hardware(world: World, vm: str, hardware: Hardware) -> None:
+    """Give a new instance the declared hardware."""
+    record = world.records["VM"][vm]
+    if hardware.vcpus:
+        most = hardware.vcpus_max or hardware.vcpus
+        record.update(VCPUs_at_startup=str(hardware.vcpus), VCPUs_max=str(most))
+    if hardware.memory:
+        memory, limit = str(hardware.memory), str(hardware.memory_max or hardware.memory)
+        record.update(memory_dynamic_min=memory, memory_dynamic_max=memory, memory_static_max=limit)
+    for field, key, value in (
+        ("platform", "cores-per-socket", hardware.cores_per_socket),
+        ("VCPUs_params", "weight", hardware.cpu_weight),
+        ("VCPUs_params", "cap", hardware.cpu_cap),
+    ):
+        if value is not None:
+            record[field] = {**record[field], key: str(value)}
+
+
 def note_nics(world: World, vm: str) -> None:
     """Have the VM's label say which NICs it has."""
     nics = [r for r in world.records["VIF"].values() if r["VM"] == vm]
@@ -101,4 +133,3 @@ def _add_disk(
 
 def _rounded(size: int) -> int:
     return -(-size // ROUNDING) * ROUNDING
-

@@ -21,7 +21,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import bl
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
-from tests.support.changing import carry_out_item
+from tests.support.changing import carry_out_item, make_hardware, make_nics
 
 GIB = 1 << 30
 NEVER = "19700101T00:00:00Z"
@@ -304,6 +304,9 @@ class World:
             overlay=action.kept_overlay.ref if action.kept_overlay else None,
             sizes={"overlay": action.overlay_size, "swap": action.swap_size or 0},
         )
+        if not action.kept_overlay:
+            make_nics(self, vm, action)
+        make_hardware(self, vm, todo.spec.hardware)
         for planned in action.disks:
             self.add_data_disk(vm, planned.name, planned.position, action.sr_of(planned).ref, planned.size)
         for kept in action.kept_disks:

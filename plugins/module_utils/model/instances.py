@@ -20,6 +20,9 @@ _UNFINISHED = re.compile(r"^(?P<instance>.+) \[skinnybox: unfinished, pool (?P<p
 #: Value of a VM's label ``removing`` when its overlay is to stay.
 KEEP = "keep"
 
+#: Label of a VM that is being restarted by a run of ours.
+RESTARTING = "restarting"
+
 #: What belongs to an instance and to nobody else.
 _DISKS = frozenset(kind.value for kind in (Kind.OVERLAY, Kind.SWAP, Kind.DATA, Kind.SNAPSHOT))
 
@@ -53,6 +56,11 @@ class Instance:
     def keeps_overlay(self) -> bool:
         """Whether its removal, which has begun, leaves its overlay and data disks."""
         return self.vm.labels["removing"] == KEEP
+
+    @property
+    def is_being_restarted(self) -> bool:
+        """Whether a run of ours has begun to shut it down in order to start it again."""
+        return RESTARTING in self.vm.labels
 
     @property
     def is_being_rebuilt(self) -> bool:

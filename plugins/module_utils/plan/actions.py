@@ -208,13 +208,15 @@ class Reattach(_OnInstance):
 class Change(_OnInstance):
     """Bring an instance to what is declared of it; ``lost`` attachments are given back first.
 
-    With ``stop`` it is shut down before, with ``start`` started after: with both, restarted.
+    With ``stop`` it is shut down before (with ``force`` also when the guest does not follow), with ``start`` started
+    after: with both, restarted.
     """
 
     items: tuple[Item, ...]
     lost: Reattach | None = None
     stop: bool = False
     start: bool = False
+    force: bool = False
 
     @property
     def downtime(self) -> str:

@@ -255,6 +255,16 @@ class SetSwap:
         return f"swap {show_size(self.disk.size)} -> {show_size(self.size)}"
 
 
+@dataclass(frozen=True)
+class EndRestart:
+    """The end of a restart that a killed run began, so that nobody takes it for one that is still to be done."""
+
+    live: bool = True
+
+    def text(self) -> str:
+        return "its restart was interrupted: finished"
+
+
 Item = Union[
     SetVcpus,
     SetMemory,
@@ -273,6 +283,7 @@ Item = Union[
     GrowDisk,
     SetOnBoot,
     SetSwap,
+    EndRestart,
 ]
 
 

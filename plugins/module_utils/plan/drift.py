@@ -16,7 +16,7 @@ from ..model.masters import MasterVersion, master_versions
 from ..model.records import Disk, HostPool, StorageRepository
 from . import blocked
 from .addresses import nth_address
-from .changes import BlockOperations, Item, SetKey, SetName
+from .changes import BlockOperations, EndRestart, Item, SetKey, SetName
 from .creation import networks_of
 from .drift_disks import attachment_items, data_disk_items, overlay_items, swap_items
 from .drift_hardware import hardware_items
@@ -95,6 +95,8 @@ class Drift:
             yield BlockOperations(tuple(missing))
         if vm.name != instance.name:
             yield SetName(vm.name, instance.name)
+        if instance.is_being_restarted:
+            yield EndRestart()
 
     def _notes(self, instance: Instance) -> Iterator[str]:
         wish, labels = self.wish, instance.vm.labels

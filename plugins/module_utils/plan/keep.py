@@ -44,7 +44,8 @@ def keep(spec: VmPoolSpec, pool: HostPool, drift: Drift, instance: Instance) -> 
 def _halted(
     spec: VmPoolSpec, pool: HostPool, drift: Drift, instance: Instance, items: tuple[Item, ...]
 ) -> Iterator[Action]:
-    start = spec.power_state == "running"
+    was_running = instance.is_being_restarted and spec.power_state != "halted"
+    start = spec.power_state == "running" or was_running
     lost = _lost(pool, drift, instance, start)
     if items:
         yield Change(instance, items, lost, start=start)
