@@ -269,8 +269,10 @@ def test_what_users_clone_is_theirs(lab: Lab) -> None:
     apply(lab, 2, power_state="halted")
     xapi = lab.xapi
     vm, blueprint = find_vm(lab, "web-001"), find_vm(lab, "noble:1")
+    blocked = xapi.VM.get_blocked_operations(vm)
     xapi.VM.set_blocked_operations(vm, {})
     xapi.VM.clone(vm, "mine, of an instance")
+    xapi.VM.set_blocked_operations(vm, blocked)
     xapi.VM.clone(blueprint, "mine, of a blueprint")
     copy = xapi.VDI.clone(find_disk(lab, "web-002 overlay"), {})
     xapi.VDI.set_name_label(copy, "mine, of an overlay")
