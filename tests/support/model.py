@@ -43,8 +43,9 @@ class World:
         self.host = self.add_host("xen1")
         self.sr = self.add_sr("Local SSD")
         self.network = self.add_network("Production", self.host)
-        self.pool = self.add("pool", name_label="london", master=self.host, default_SR=self.sr, other_config={},
-                             restrictions={})
+        self.pool = self.add(
+            "pool", name_label="london", master=self.host, default_SR=self.sr, other_config={}, restrictions={}
+        )
 
     def add(self, name: str, **fields: Any) -> str:
         """Add a record; its reference."""

@@ -132,8 +132,7 @@ def announced_snapshot(site: Site) -> None:
 
 def reported_address(site: Site) -> None:
     vm = site.add_vm("printer", "Running")
-    metrics = site.add("VM_guest_metrics", networks={"0/ip": "10.0.4.12"})
-    site.records["VM"][vm]["guest_metrics"] = metrics
+    site.add_guest(vm, networks={"0/ip": "10.0.4.12"})
 
 
 def overlay_copy_on_running_vm(site: Site) -> None:

@@ -32,9 +32,7 @@ def parse_nic_label(text: str) -> Iterator[tuple[int, str, str]]:
             yield int(device), mac, network
 
 
-def lost_attachments(
-    pool: HostPool, instance: Instance, version: MasterVersion | None, start: bool
-) -> Reattach | None:
+def lost_attachments(pool: HostPool, instance: Instance, version: MasterVersion | None, start: bool) -> Reattach | None:
     """What a halted instance of this master version was made with and no longer has, or None."""
     lost = Reattach(
         instance=instance,

@@ -94,4 +94,3 @@ def attachment_items(version: MasterVersion | None, instance: Instance) -> Itera
 
 def _of(instance: Instance, disk: Disk | None) -> list[Attachment]:
     return [a for a in instance.vm.attachments if disk is not None and a.vdi == disk.ref]
-

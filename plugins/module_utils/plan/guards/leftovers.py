@@ -27,6 +27,8 @@ class DeadLock:
 def leftovers(view: View) -> Iterator[Finding]:
     """Instances that were never finished, and disks that nobody misses."""
     for leftover in view.leftovers:
+        if leftover.of is not None:
+            continue  # see unfinished_disks
         thing = leftover.vm or leftover.disks[0]
         disks = f" with {len(leftover.disks)} disk(s)" if leftover.disks else ""
         yield Finding(
@@ -42,16 +44,19 @@ def leftovers(view: View) -> Iterator[Finding]:
 
 
 def unfinished_disks(view: View) -> Iterator[Finding]:
-    """Disks that a run was making for an instance that is there."""
+    """Disks that a run was making for an instance that is there, or had put another one in the place of."""
     embodied = {instance.uuid: instance for instance in view.instances}
     for disk in view.all_disks:
         instance = embodied.get(disk.labels["instance"])
-        if instance and disk.standing is Standing.UNFINISHED and disk.labels.kind not in MASTER_KINDS:
+        if not instance or disk.labels.kind in MASTER_KINDS:
+            continue
+        if disk.standing is Standing.UNFINISHED or disk in instance.superseded:
+            state = "a replaced" if disk in instance.superseded else "an unfinished"
             yield Finding(
                 "leftover",
                 Severity.WARNING,
                 subject(disk),
-                f"is an unfinished {disk.labels.kind} disk of {instance.name}: a run makes it just now, or was killed "
+                f"is {state} {disk.labels.kind} disk of {instance.name}: a run makes it just now, or was killed "
                 "while it did",
                 f"run apply for VM pool {instance.pool}, or overlay_disk for {instance.name}, again",
                 **view.concerned(disk.labels),
