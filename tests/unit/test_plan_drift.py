@@ -48,45 +48,45 @@ HARDWARE: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
         {"VCPUs_max": "4", "VCPUs_at_startup": "2"},
         {"vcpus": 4},
         "~ vcpus 2 -> 4, live",
-        "~ vcpus 2 -> 4, started",
+        "~ vcpus 2 -> 4, started on xen1",
     ),
     (
         "fewer vCPUs, whatever the maximum",
         {"VCPUs_max": "4", "VCPUs_at_startup": "4"},
         {"vcpus": 2},
         "~ vcpus 4 -> 2, live",
-        "~ vcpus 4 -> 2, started",
+        "~ vcpus 4 -> 2, started on xen1",
     ),
     (
         "vCPUs beyond the maximum",
         {"VCPUs_max": "2", "VCPUs_at_startup": "2"},
         {"vcpus": 4},
         "! " + NEEDS.format("vcpus 2 -> 4"),
-        "~ vcpus 2 -> 4, started",
+        "~ vcpus 2 -> 4, started on xen1",
     ),
     (
         "another maximum",
         {"VCPUs_max": "2", "VCPUs_at_startup": "2"},
         {"vcpus": 2, "vcpus_max": 8},
         "! " + NEEDS.format("vcpus_max 2 -> 8"),
-        "~ vcpus_max 2 -> 8, started",
+        "~ vcpus_max 2 -> 8, started on xen1",
     ),
     ("memory within its maximum", {"memory_static_max": str(4 * GIB)}, {"memory": "2 GiB"},
-     "~ memory 1 GiB -> 2 GiB, live", "~ memory 1 GiB -> 2 GiB, started"),
+     "~ memory 1 GiB -> 2 GiB, live", "~ memory 1 GiB -> 2 GiB, started on xen1"),
     ("memory beyond its maximum", {}, {"memory": "2 GiB"},
-     "! " + NEEDS.format("memory 1 GiB -> 2 GiB"), "~ memory 1 GiB -> 2 GiB, started"),
+     "! " + NEEDS.format("memory 1 GiB -> 2 GiB"), "~ memory 1 GiB -> 2 GiB, started on xen1"),
     ("memory below its minimum", {}, {"memory": "512 MiB"},
-     "! " + NEEDS.format("memory 1 GiB -> 512 MiB"), "~ memory 1 GiB -> 512 MiB, started"),
+     "! " + NEEDS.format("memory 1 GiB -> 512 MiB"), "~ memory 1 GiB -> 512 MiB, started on xen1"),
     ("memory that may be squeezed", {"memory_dynamic_min": str(512 * MIB)}, {"memory": "1 GiB"},
-     "~ memory 512 MiB to 1 GiB -> 1 GiB, live", "~ memory 512 MiB to 1 GiB -> 1 GiB, started"),
-    ("cores", {}, {"vcpus": 1, "cores_per_socket": 1}, "", "~ started"),
+     "~ memory 512 MiB to 1 GiB -> 1 GiB, live", "~ memory 512 MiB to 1 GiB -> 1 GiB, started on xen1"),
+    ("cores", {}, {"vcpus": 1, "cores_per_socket": 1}, "", "~ started on xen1"),
     ("other cores", {"VCPUs_max": "2", "VCPUs_at_startup": "2"}, {"vcpus": 2, "cores_per_socket": 2},
-     "! " + NEEDS.format("cores_per_socket 1 -> 2"), "~ cores_per_socket 1 -> 2, started"),
+     "! " + NEEDS.format("cores_per_socket 1 -> 2"), "~ cores_per_socket 1 -> 2, started on xen1"),
     ("weight", {"VCPUs_params": {"weight": "256"}}, {"cpu_weight": 512},
-     "! " + NEEDS.format("cpu_weight 256 -> 512"), "~ cpu_weight 256 -> 512, started"),
-    ("the default weight", {}, {"cpu_weight": 256}, "", "~ started"),
-    ("no cap", {"VCPUs_params": {"cap": "0"}}, {"cpu_cap": 0}, "", "~ started"),
-    ("a cap", {}, {"cpu_cap": 150}, "! " + NEEDS.format("cpu_cap 0 -> 150"), "~ cpu_cap 0 -> 150, started"),
+     "! " + NEEDS.format("cpu_weight 256 -> 512"), "~ cpu_weight 256 -> 512, started on xen1"),
+    ("the default weight", {}, {"cpu_weight": 256}, "", "~ started on xen1"),
+    ("no cap", {"VCPUs_params": {"cap": "0"}}, {"cpu_cap": 0}, "", "~ started on xen1"),
+    ("a cap", {}, {"cpu_cap": 150}, "! " + NEEDS.format("cpu_cap 0 -> 150"), "~ cpu_cap 0 -> 150, started on xen1"),
 ]  # fmt: skip
 
 
@@ -293,15 +293,15 @@ def test_lost_attachments_and_changes_of_one_instance_are_one_action(world: Worl
     vm = world.add_instance(1, power_state="Halted")
     world.records["VBD"] = {r: v for r, v in world.records["VBD"].items() if v["VM"] != vm or v["userdevice"] != "1"}
     assert lines(world, hardware={"memory": "2 GiB"}) == [
-        "~ lost its overlay attachment: given back, memory 1 GiB -> 2 GiB, started"
+        "~ lost its overlay attachment: given back, memory 1 GiB -> 2 GiB, started on xen1"
     ]
 
 
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
-        ("running", "~ its restart was interrupted: finished, started"),
-        ("unmanaged", "~ its restart was interrupted: finished, started"),
+        ("running", "~ its restart was interrupted: finished, started on xen1"),
+        ("unmanaged", "~ its restart was interrupted: finished, started on xen1"),
         ("halted", "~ its restart was interrupted: finished"),
     ],
 )

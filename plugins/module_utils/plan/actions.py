@@ -217,6 +217,8 @@ class Change(_OnInstance):
     stop: bool = False
     start: bool = False
     force: bool = False
+    host: Host | None = None  # where a halted one is started; None = XAPI chooses
+    pinned: bool = False  # whether it must be there, because placement is declared
 
     @property
     def downtime(self) -> str:
@@ -240,7 +242,7 @@ class Change(_OnInstance):
         if self.stop:
             return ["shut down"]
         if self.start:
-            return ["started"]
+            return [f"started{_on(self.host)}"]
         return ["live"] if self.instance.vm.power_state == "Running" else []
 
 

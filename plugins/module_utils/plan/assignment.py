@@ -11,11 +11,11 @@ from typing import Iterator, Mapping, Sequence
 
 from ..model.instances import Instance
 from ..model.records import NULL, Host, HostPool, VirtualMachine
-from .actions import Action, Attention, Create, Reattach, Start
+from .actions import Action, Attention, Change, Create, Reattach, Start
 from .capacity import Capacity, Needs
 from .hosts import allowed_hosts, rack_of
 from .lookup import find_sr
-from .needs import alternatives, freed, needs_of_create, needs_of_instance
+from .needs import alternatives, freed, is_started, needs_of_create, needs_of_instance
 from .placement import place
 from .refusal import Refused
 from .seating import Place, Request, Spread
@@ -65,7 +65,7 @@ def _needs(spec: VmPoolSpec, pool: HostPool, actions: Sequence[Action]) -> Itera
             if kind not in known:
                 known[kind] = needs_of_create(pool, alternatives(action, srs), spec.hardware)
             yield action.name, known[kind]
-        elif isinstance(action, Start) or (isinstance(action, Reattach) and action.start):
+        elif isinstance(action, (Start, Reattach, Change)) and is_started(action):
             yield action.name, needs_of_instance(pool, action, spec.hardware)
 
 
@@ -73,9 +73,9 @@ def _assigned(pool: HostPool, action: Action, place_: Place | None, pinned: bool
     """An action with its place; what wanted to start an instance and got none does not."""
     if isinstance(action, Create) and place_:
         return replace(action, host=place_.host, pinned=pinned, overlay_sr=pool.srs[place_.layout.overlay_sr])
-    if isinstance(action, (Start, Reattach)) and place_:
+    if isinstance(action, (Start, Reattach, Change)) and place_:
         return replace(action, host=place_.host, pinned=pinned)
-    return replace(action, start=False) if isinstance(action, Reattach) else action
+    return replace(action, start=False) if isinstance(action, (Reattach, Change)) and is_started(action) else action
 
 
 def _host_of(vm: VirtualMachine) -> str:

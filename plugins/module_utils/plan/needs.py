@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Iterable, Sequence
 
 from ..model.records import Disk, HostPool, StorageRepository, VirtualMachine
-from .actions import Action, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
+from .actions import Action, Change, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
 from .capacity import Capacity, Layout, Needs, hosts_of, memory_of, memory_overhead
 from .spec import Hardware
 
@@ -48,15 +48,15 @@ def layout_of(pool: HostPool, create: Create) -> Layout:
     return Layout(root_sr, create.overlay_sr.ref, _by_name(pool, taken))
 
 
-def needs_of_instance(pool: HostPool, action: Start | Reattach, hardware: Hardware) -> Needs:
+def needs_of_instance(pool: HostPool, action: Start | Reattach | Change, hardware: Hardware) -> Needs:
     """What an instance needs that is to be started."""
     vm = action.instance.vm
     disks = [pool.disks[a.vdi] for a in vm.attachments if a.vdi in pool.disks]
     networks = {interface.network for interface in vm.interfaces}
-    if isinstance(action, Reattach):
-        lost = (action.root, action.boot, action.overlay, action.swap, *action.disks)
-        disks += [disk for disk in lost if disk]
-        networks |= {nic.network.ref for nic in action.nics}
+    lost = action.lost if isinstance(action, Change) else action if isinstance(action, Reattach) else None
+    if lost:
+        disks += [disk for disk in (lost.root, lost.boot, lost.overlay, lost.swap, *lost.disks) if disk]
+        networks |= {nic.network.ref for nic in lost.nics}
     overlay = action.instance.overlay
     srs = Counter({disk.sr: 0 for disk in disks})
     return Needs(
@@ -93,7 +93,7 @@ def freed(capacity: Capacity, actions: Iterable[Action]) -> Capacity:
     memory: Counter[str] = Counter()
     space: Counter[str] = Counter()
     for action in actions:
-        if isinstance(action, (Remove, Stop)):
+        if isinstance(action, (Remove, Stop)) or (isinstance(action, Change) and action.stop and not action.start):
             memory.update(dict.fromkeys(hosts_of(action.instance.vm), memory_of(action.instance.vm)))
         for disk in _removed_disks(action):
             space[disk.sr] += disk.used
@@ -117,12 +117,15 @@ def capacity_after(capacity: Capacity, plan: VmPoolPlan) -> Capacity:
     for action in plan.actions:
         space = {one.sr.ref: -one.now for one in action.space()}
         memory: dict[str, int] = {}
-        if isinstance(action, (Create, Start, Reattach)) and action.host and _starts(action):
+        if isinstance(action, (Create, Start, Reattach, Change)) and action.host and is_started(action):
             vm = action.master.blueprint if isinstance(action, Create) else action.instance.vm
             memory[action.host.ref] = -memory_needed(vm, hardware)
         capacity = capacity.change(memory, space)
     return capacity
 
 
-def _starts(action: Create | Start | Reattach) -> bool:
+def is_started(action: Create | Start | Reattach | Change) -> bool:
+    """Whether an instance that does not run is started; a restart leaves one where it is."""
+    if isinstance(action, Change):
+        return action.start and not action.stop
     return isinstance(action, Start) or action.start
