@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping
 from ..plan import actions as plan
 from ..plan.actions import VmPoolPlan
 from ..xapi.errors import XapiError
-from . import change
+from . import alter, change
 from .create import NotMade, make_instance
 from .ownership import destroy_disk
 from .power import shut_down_vm, start_vm
@@ -51,6 +51,10 @@ def _reattach(site: Worksite, _plan: VmPoolPlan, action: plan.Reattach) -> None:
         start_vm(site, action.instance.vm.ref)
 
 
+def _change(site: Worksite, _plan: VmPoolPlan, action: plan.Change) -> None:
+    alter.change(site, action)
+
+
 def _start(site: Worksite, _plan: VmPoolPlan, action: plan.Start) -> None:
     start_vm(site, action.instance.vm.ref)
 
@@ -75,6 +79,7 @@ def _remove_overlay(site: Worksite, _plan: VmPoolPlan, action: plan.RemoveOverla
 WORK: Mapping[type, Work] = {
     plan.Create: Work(_create, "not created", "What was made of it is removed by the next run."),
     plan.Reattach: Work(_reattach, "not repaired", "Its data is untouched."),
+    plan.Change: Work(_change, "not changed", "What was not changed is as it was."),
     plan.Start: Work(_start, "not started", "It stays halted."),
     plan.Stop: Work(_stop, "not shut down", "It still runs: shut it down in the guest."),
     plan.Remove: Work(_remove, "not removed", "It is marked for removal, which the next run finishes."),

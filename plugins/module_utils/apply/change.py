@@ -65,22 +65,26 @@ def _keep_disks(site: Worksite, instance: Instance) -> tuple[Disk, ...]:
 
 def tidy(site: Worksite, leftover: Leftover) -> None:
     """Delete what an interrupted run left of an instance. Raises XapiError."""
-    _destroy(site, leftover.vm, leftover.disks)
+    _destroy(site, leftover.vm, leftover.disks, leftover.of)
 
 
-def _destroy(site: Worksite, vm: VirtualMachine | None, disks: Iterable[Disk]) -> None:
+def _destroy(
+    site: Worksite, vm: VirtualMachine | None, disks: Iterable[Disk], of: VirtualMachine | None = None
+) -> None:
+    """Delete disks and the VM that goes with them; ``of`` is a VM that may have them attached and stays."""
     # Disks first: as long as the VM is there, the next run knows what they belong to.
+    attached_to = vm or of
     for disk in disks:
-        destroy_disk(site, disk, vm.ref if vm else None)
+        destroy_disk(site, disk, attached_to.ref if attached_to else None)
     if vm is not None:
         with already_gone():
-            _check_vm(site, vm)
+            check_vm(site, vm)
             site.destroy("VM", vm.ref)
         site.done("VM deleted")
 
 
-def _check_vm(site: Worksite, vm: VirtualMachine) -> None:
-    """Nobody may have made the VM his own since it was read."""
+def check_vm(site: Worksite, vm: VirtualMachine) -> None:
+    """Nobody may have made the VM his own since it was read. Raises NotOurs and other XapiErrors."""
     config = site.read("VM.get_other_config", vm.ref)
     if config.get(PREFIX + "uuid", "") != vm.labels["uuid"] or PREFIX + "kind" not in config:
         raise NotOurs(f"VM {vm.name!r} ({vm.uuid}) has lost Skinnybox's labels: left alone.")

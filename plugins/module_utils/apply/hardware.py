@@ -32,7 +32,9 @@ def _set_memory(site: Worksite, vm: str, record: Mapping[str, Any], hardware: Ha
     if hardware.memory is None:
         return
     memory, most = str(hardware.memory), str(hardware.memory_max or hardware.memory)
-    limits = {"static_min": memory, "static_max": most, "dynamic_min": memory, "dynamic_max": memory}
+    # The least stays below, so that a running VM may be given less.
+    least = str(min(int(record["memory_static_min"]), hardware.memory))
+    limits = {"static_min": least, "static_max": most, "dynamic_min": memory, "dynamic_max": memory}
     if any(str(record[f"memory_{name}"]) != value for name, value in limits.items()):
         site.repeat("VM.set_memory_limits", vm, *limits.values())
 

@@ -1,0 +1,113 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a change of an instance: item by item, within a restart where that is needed.
+
+Killed anywhere, what is done is done, and the next plan shows the rest. A restart is noted in the VM's labels
+before the shutdown: an instance whose restart was interrupted is started by the next run, however its VM pool is
+declared.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Callable, Mapping
+
+from ..model.instances import RESTARTING, Instance
+from ..model.labels import PREFIX
+from ..plan import changes
+from ..plan.actions import Change
+from ..xapi.errors import ApiFailure, XapiError
+from . import alter_disks, alter_nics, alter_vm
+from .change import check_vm, reattach
+from .power import shut_down_vm, start_vm
+from .stopping import Stopped
+from .worksite import Worksite
+
+#: Why a host cannot start a VM that another one may.
+_ELSEWHERE = frozenset(
+    {
+        "HOST_DISABLED",
+        "HOST_EVACUATE_IN_PROGRESS",
+        "HOST_NOT_ENOUGH_FREE_MEMORY",
+        "HOST_NOT_LIVE",
+        "HOST_OFFLINE",
+        "VM_REQUIRES_NETWORK",
+        "VM_REQUIRES_SR",
+    }
+)
+
+#: How each item is carried out; all of them raise XapiError.
+_DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
+    changes.SetVcpus: lambda site, of, item, running: alter_vm.set_vcpus(site, of.vm.ref, item, running),
+    changes.SetMemory: lambda site, of, item, running: alter_vm.set_memory(site, of.vm.ref, item, running),
+    changes.SetKey: lambda site, of, item, _running: alter_vm.set_key(site, of.vm.ref, item),
+    changes.SetName: lambda site, of, item, _running: alter_vm.set_name(site, of.vm.ref, item),
+    changes.BlockOperations: lambda site, of, item, _running: alter_vm.block_operations(site, of.vm.ref, item),
+    changes.DropOwner: lambda site, _of, item, _running: alter_disks.drop_owner(site, item),
+    changes.SetAttachment: lambda site, _of, item, _running: alter_disks.set_attachment(site, item),
+    changes.AddNic: alter_nics.add_nic,
+    changes.PlugNic: alter_nics.plug_nic,
+    changes.MoveNic: alter_nics.move_nic,
+    changes.RemoveNic: alter_nics.remove_nic,
+    changes.NoteNics: lambda site, of, _item, _running: alter_nics.note_nics(site, of),
+    changes.AddDisk: alter_disks.add_disk,
+    changes.AttachDisk: alter_disks.reattach_disk,
+    changes.GrowDisk: lambda site, _of, item, _running: alter_disks.grow_disk(site, item),
+    changes.SetOnBoot: lambda site, _of, item, _running: alter_disks.change_on_boot(site, item),
+    changes.SetSwap: lambda site, of, item, _running: alter_disks.set_swap(site, of, item),
+    # A restart is over when the VM runs, see below.
+    changes.EndRestart: lambda _site, _of, _item, _running: None,
+}
+
+
+def change(site: Worksite, action: Change) -> None:
+    """Do all that the action says. Raises XapiError, ToolError; then a VM that ran is started again."""
+    instance = action.instance
+    vm, host = instance.vm.ref, None
+    check_vm(site, instance.vm)
+    if action.stop and action.start:
+        site.add_key("VM", vm, PREFIX + RESTARTING, "true")
+        host = instance.vm.host
+    if action.stop:
+        shut_down_vm(site, vm, force=action.force)
+    try:
+        _do_items(site, action)
+    except Stopped:
+        raise
+    except Exception:
+        if host:
+            # Whoever looks at the failure had better find the service up.
+            with suppress(XapiError):
+                _start(site, action, host)
+        raise
+    if action.start:
+        _start(site, action, host)
+    elif RESTARTING in instance.vm.labels:
+        _forget_restart(site, vm)
+
+
+def _do_items(site: Worksite, action: Change) -> None:
+    running = action.instance.vm.power_state == "Running" and not action.stop
+    if action.lost:
+        reattach(site, action.lost)
+    for item in action.items:
+        _DO[type(item)](site, action.instance, item, running)
+        site.done(item.text())
+
+
+def _start(site: Worksite, action: Change, host: str | None) -> None:
+    """Start the VM, after a restart on the host where it ran unless that cannot take it any more."""
+    vm = action.instance.vm.ref
+    try:
+        start_vm(site, vm, host)
+    except ApiFailure as failure:
+        if host is None or failure.code not in _ELSEWHERE:
+            raise
+        start_vm(site, vm)
+    if host or RESTARTING in action.instance.vm.labels:
+        _forget_restart(site, vm)
+
+
+def _forget_restart(site: Worksite, vm: str) -> None:
+    site.repeat("VM.remove_from_other_config", vm, PREFIX + RESTARTING)
