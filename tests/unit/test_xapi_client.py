@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import ssl
 import threading
 import xmlrpc.client
@@ -351,6 +352,22 @@ def test_a_server_that_refuses_is_not_waited_for_at_the_beginning() -> None:
         pass
     with pytest.raises(Unreachable, match="refuses the connection"), Client(endpoint):
         pass
+
+
+def test_a_host_that_never_takes_the_connection() -> None:
+    """Its queue of connections is full, so that the next one gets no answer, as from a host without power."""
+    with socket.socket() as server, socket.socket() as one, socket.socket() as two:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for other in (one, two):
+            other.setblocking(False)
+            other.connect_ex(server.getsockname())
+        endpoint = Endpoint(f"http://127.0.0.1:{server.getsockname()[1]}", "root", "secret", timeout=1)
+        with (
+            pytest.raises(Unreachable, match=r"cannot be reached: no connection within 1 seconds\.$"),
+            Client(endpoint),
+        ):
+            pass
 
 
 def test_a_pool_member_sends_us_to_its_coordinator() -> None:

@@ -66,9 +66,13 @@ class Connection:
         if self._http is not None and (time.monotonic() - self._used > IDLE_LIMIT or _is_closed(self._http)):
             self.close()
         if self._http is None:
-            connection = tls.connect(self.endpoint, timeout=min(CONNECT_TIMEOUT, self.endpoint.timeout))
+            seconds = min(CONNECT_TIMEOUT, self.endpoint.timeout)
+            connection = tls.connect(self.endpoint, timeout=seconds)
             try:
                 connection.connect()
+            except TimeoutError as problem:
+                connection.close()
+                raise NotSent(OSError(f"no connection within {seconds:.0f} seconds")) from problem
             except (OSError, http.client.HTTPException) as problem:
                 connection.close()
                 raise NotSent(problem) from problem
