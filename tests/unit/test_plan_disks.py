@@ -49,8 +49,8 @@ def test_data_disks_are_made_in_their_order_and_counted_on_their_srs(world: Worl
     todo = plan(world, disks=[DISKS[0], {**DISKS[1], "sr": "Big"}])
     assert plan_lines(todo)[1:] == [
         "  + web-001  on xen1, overlay 1 GiB on Local SSD, disk logs 2 GiB, disk db 4 GiB",
-        "Plan: 1 to create, 0 to change, 0 to remove. Disk: Big 2 MiB now, 4 GiB at most; "
-        "Local SSD 34 MiB now, 3 GiB at most.",
+        "Plan: 1 to create, 0 to change, 0 to remove. Disk: 36 MiB now, 7 GiB at most "
+        "(Big: 2 MiB, 4 GiB; Local SSD: 34 MiB, 3 GiB).",
     ]
     (create,) = todo.actions
     assert isinstance(create, Create)

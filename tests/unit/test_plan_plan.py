@@ -61,7 +61,9 @@ def test_no_pools_at_all(world: World) -> None:
 def test_several_srs_are_named(world: World) -> None:
     world.add_sr("Archive", type_="lvm", size=50 * GIB)
     todo = plan(world, {"name": "web"}, {"name": "db", "size": 2, "overlay": {"sr": "Archive"}})
-    assert todo.lines()[-1].endswith("Disk: Archive 2 GiB now, 2 GiB at most; Local SSD 32 MiB now, 1 GiB at most.")
+    assert todo.lines()[-1].endswith(
+        "Disk: 2 GiB now, 3 GiB at most (Archive: 2 GiB, 2 GiB; Local SSD: 32 MiB, 1 GiB)."
+    )
 
 
 def test_every_action_says_what_it_writes_to_and_allocates(world: World) -> None:

@@ -42,8 +42,7 @@ def summary(actions: list[Action]) -> str:
         parts.append(f"{needs_you} needs you" if needs_you == 1 else f"{needs_you} need you")
     sentences = ["Plan: " + ", ".join(parts) + "."]
     if spaces := space_by_sr(actions):
-        named = len(spaces) > 1  # whoever has one SR knows which
-        sentences.append("Disk: " + "; ".join(_space(space, named) for space in spaces) + ".")
+        sentences.append(_disk(spaces))
     if restarts := sum(action.downtime == "restart" for action in actions):
         sentences.append(f"Restarts: {restarts}.")
     return " ".join(sentences)
@@ -55,6 +54,9 @@ def space_by_sr(actions: list[Action]) -> list[Space]:
     return sorted(found, key=lambda space: (space.sr.name, space.sr.uuid))
 
 
-def _space(space: Space, named: bool) -> str:
-    where = f"{space.sr.name} " if named else ""
-    return f"{where}{show_size(space.now)} now, {show_size(space.at_most)} at most"
+def _disk(spaces: list[Space]) -> str:
+    """``Disk: 48 MiB now, 2 GiB at most (Local SSD 1: 16 MiB, 1 GiB; …).``; whoever has one SR knows which."""
+    now, at_most = sum(space.now for space in spaces), sum(space.at_most for space in spaces)
+    parts = [f"{one.sr.name}: {show_size(one.now)}, {show_size(one.at_most)}" for one in spaces]
+    by_sr = f" ({'; '.join(parts)})" if len(parts) > 1 else ""
+    return f"Disk: {show_size(now)} now, {show_size(at_most)} at most{by_sr}."
