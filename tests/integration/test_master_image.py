@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import XenAPI
 
 from tests.support.ansible import Result, run_module
 from tests.support.golden import Golden, make_golden, seal_again
 from tests.support.lab import Lab
 from tests.support.state import disk_names, find_disk, find_vm, names, picture, sha256_of
+from tests.support.waiting import attempts
 from tools.xapi_client import attach
 
 
@@ -142,6 +145,38 @@ def test_retiring_is_refused_while_anything_uses_it(lab: Lab, golden: Golden) ->
     assert change(lab, "retired", version=1)["changed"]
     assert disk_names(lab, "noble:") == names(lab, "noble:") == []
     assert not change(lab, "retired", version=1)["changed"]
+
+
+def test_a_version_that_is_cloned_while_it_is_retired_stays_as_it_was(lab: Lab, golden: Golden) -> None:
+    publish(lab)
+    before = picture(lab)
+    blueprint = find_vm(lab, "noble:1")
+    lab.pace(**{"VM.clone": 600.0})
+    # Neither the clone nor its share of the disks is to be seen yet when the run looks who uses the version.
+    task = lab.xapi.Async.VM.clone(blueprint, "a clone")
+    with ThreadPoolExecutor() as threads:
+        retiring = threads.submit(change, lab, "retired", True, version=1)
+        assert any("clone" in lab.xapi.VM.get_blocked_operations(blueprint) for _attempt in attempts())
+        lab.pace()
+        refused = retiring.result()
+    assert "is also attached to VM 'a clone' (" in refused.msg
+    assert lab.xapi.task.get_status(task) == "success"
+    lab.xapi.VM.destroy(find_vm(lab, "a clone"))
+    lab.xapi.task.destroy(task)
+    assert picture(lab) == before
+    pool(lab, 1, power_state="halted")
+
+
+def test_nobody_clones_a_version_that_is_being_retired(lab: Lab, golden: Golden) -> None:
+    publish(lab)
+    blueprint = find_vm(lab, "noble:1")
+    lab.fault(method="Async.VDI.destroy", nth=1, error=["SR_HAS_NO_PBDS", "sr"])
+    assert change(lab, "retired", True, version=1).failed
+    with pytest.raises(XenAPI.Failure, match=r"OPERATION_BLOCKED.*this version is being retired"):
+        lab.xapi.VM.clone(blueprint, "a clone")
+    lab.clear_faults()
+    assert change(lab, "retired", version=1)["changed"]
+    assert disk_names(lab, "noble:") == names(lab, "noble:") == []
 
 
 def test_retire_leaves_what_publish_found(lab: Lab, golden: Golden) -> None:

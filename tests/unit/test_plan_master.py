@@ -126,6 +126,20 @@ def test_a_version_that_is_being_retired_is_no_version_but_remains(world: World)
     assert len(remains.disks) == 2
 
 
+@pytest.mark.parametrize("what", ["halted VM", "overlay whose VM is gone"])
+def test_what_something_needs_is_no_remains_though_its_blueprint_was_deleted(world: World, what: str) -> None:
+    blueprint = world.add_master()
+    vm = world.add_instance(1, power_state="Halted")
+    if what != "halted VM":
+        world.remove("VM", vm)
+    world.remove("VM", blueprint)
+    assert not plan.remains(world.model(), "noble")
+    world.remove("VDI", next(ref for ref, r in world.records["VDI"].items() if r["name_label"] == "web-001 overlay"))
+    if what == "halted VM":
+        world.remove("VM", vm)
+    assert len(plan.remains(world.model(), "noble").disks) == 2
+
+
 def retirable(world: World, number: int | None = 1) -> object:
     return plan.find_retirable(world.model(), MasterName("noble", number))
 

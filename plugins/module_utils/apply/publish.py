@@ -21,7 +21,8 @@ from ..plan.attachments import BOOT, ROOT
 from ..plan.master import Remains, announcement
 from ..xapi.errors import ApiFailure
 from .disks import attach_disk, create_disk, finish_disk
-from .ownership import already_gone, destroy_disk
+from .ownership import NotOurs, already_gone, check_disk, destroy_disk
+from .stopping import Stopped
 from .worksite import Worksite
 
 #: XAPI's answers where an SR cannot snapshot, or the chain is at its end: then the disk is copied in full.
@@ -190,13 +191,33 @@ def promote(site: Worksite, blueprint: str, versions: list[MasterVersion]) -> No
 
 
 def retire(site: Worksite, version: MasterVersion) -> None:
-    """Delete a version's disks and blueprint. The caller has checked that nothing uses it. Raises XapiError."""
+    """Delete a version's disks and blueprint. The caller has checked that nothing uses it.
+
+    Raises NotOurs when somebody has begun to use it since: then it stays as it was. Raises XapiError.
+    """
     blueprint = version.blueprint
+    disks = [disk for disk in (version.root, version.boot) if disk is not None]
     site.add_key("VM", blueprint.ref, PREFIX + "retiring", "true")
-    for disk in (version.root, version.boot):
-        if disk is not None:
-            destroy_disk(site, disk, blueprint.ref)
+    try:
+        _close(site, blueprint)
+        for disk in disks:
+            with already_gone():
+                check_disk(site, disk, blueprint.ref)
+    except NotOurs:
+        site.repeat("VM.set_blocked_operations", blueprint.ref, blocked.BLUEPRINT)
+        site.repeat("VM.remove_from_other_config", blueprint.ref, PREFIX + "retiring")
+        raise
+    for disk in disks:
+        destroy_disk(site, disk, blueprint.ref)
     _destroy_blueprint(site, blueprint)
+
+
+def _close(site: Worksite, blueprint: VirtualMachine) -> None:
+    """Have nobody clone a blueprint any more, and wait for who is just doing it: the clone will have its disks."""
+    site.repeat("VM.set_blocked_operations", blueprint.ref, blocked.RETIRING)
+    while site.read("VM.get_current_operations", blueprint.ref):
+        if site.client.stopping.wait(0.2):
+            raise Stopped
 
 
 def _destroy_blueprint(site: Worksite, blueprint: VirtualMachine) -> None:

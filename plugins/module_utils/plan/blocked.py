@@ -48,3 +48,6 @@ BLUEPRINT = dict.fromkeys(
     ),
     _OF_BLUEPRINTS,
 )
+
+#: Of a blueprint that is being retired: a clone made at this moment would share disks that are about to be deleted.
+RETIRING = {**BLUEPRINT, "clone": "Skinnybox blueprint: this version is being retired"}

@@ -97,13 +97,18 @@ def announcement(name: str, now: float) -> str:
 
 
 def remains(pool: HostPool, name: str) -> Remains:
-    """What interrupted work on this master left behind."""
+    """What interrupted work on this master left behind.
+
+    Not what instances and overlays need, though: its blueprint was lost in another way.
+    """
+    needed = _needed(pool)
     blueprints = [
         vm
         for vm in pool.vms.values()
         if vm.labels.kind == Kind.BLUEPRINT.value
         and vm.labels["master"] == name
         and (vm.standing is Standing.UNFINISHED or (vm.is_ours(Kind.BLUEPRINT) and "retiring" in vm.labels))
+        and vm.labels["master_id"] not in needed
     ]
     owned = {uuid for v in master_versions(pool) for uuid in (v.blueprint.labels["root"], v.blueprint.labels["boot"])}
     disks = [
@@ -111,8 +116,20 @@ def remains(pool: HostPool, name: str) -> Remains:
         for disk in pool.disks.values()
         if (_is_masters(disk.labels, name) and disk.standing is not Standing.FOREIGN and disk.uuid not in owned)
         or _is_announced_snapshot(disk, name)
+        if disk.standing is not Standing.OWNED or disk.labels["master_id"] not in needed
     ]
     return Remains(tuple(blueprints), tuple(disks))
+
+
+def _needed(pool: HostPool) -> set[str]:
+    """The master ids of all that was made of a version: VMs, finished or not, and overlays."""
+    kinds = (Kind.INSTANCE.value, Kind.OVERLAY.value)
+    things: list[VirtualMachine | Disk] = [*pool.vms.values(), *pool.disks.values()]
+    return {
+        thing.labels["master_id"]
+        for thing in things
+        if thing.labels.kind in kinds and thing.standing is not Standing.FOREIGN
+    }
 
 
 def _is_masters(labels: Labels, name: str) -> bool:
