@@ -39,7 +39,7 @@ def test_an_answer_that_is_lost_at_any_write(lab: Lab, master: dict[str, object]
     made = writes_of(lab, lambda: apply(lab, 1, hardware={"vcpus": 2, "memory": "1 GiB"}))
     clean = picture(lab)
     gone = writes_of(lab, lambda: remove(lab))
-    assert {"Async.VM.clone", "VIF.create", "VBD.create", "PUT /import_raw_vdi", "Async.VM.start"} <= set(made)
+    assert {"Async.VM.clone", "VIF.create", "VBD.create", "PUT /import_raw_vdi", "Async.VM.start_on"} <= set(made)
     assert {"Async.VM.clean_shutdown", "Async.VDI.destroy", "Async.VM.destroy", "VM.add_to_other_config"} <= set(gone)
     for call in made:
         lab.fault(method=call, drop=drop)
@@ -55,7 +55,7 @@ def test_an_answer_that_is_lost_at_any_write(lab: Lab, master: dict[str, object]
 
 
 def test_one_that_fails_stops_nobody_else(lab: Lab, master: dict[str, object]) -> None:
-    lab.fault(method="VM.start", nth=2, error=["INTERNAL_ERROR", "boom"])
+    lab.fault(method="VM.start_on", nth=2, error=["INTERNAL_ERROR", "boom"])
     result = apply(lab, 4)
     assert result.failed
     assert sorted(power_states(lab).values()) == ["Halted", "Running", "Running", "Running"]

@@ -97,7 +97,7 @@ def pool(size: int) -> Options:
 MADE = {
     "pool.add_to_other_config", "Async.VM.clone", "VIF.create", "VM.set_other_config", "VBD.set_type",
     "Async.VDI.create", "PUT /import_raw_vdi", "VBD.create", "VDI.add_to_other_config", "VM.add_to_other_config",
-    "Async.VM.start", "pool.remove_from_other_config",
+    "Async.VM.start_on", "pool.remove_from_other_config",
 }  # fmt: skip
 REMOVED = {"VM.add_to_other_config", "Async.VM.hard_shutdown", "Async.VDI.destroy", "Async.VM.destroy"}
 

@@ -170,8 +170,8 @@ def test_absent_leaves_nothing_of_the_pool(lab: Lab, golden: Golden) -> None:
     "error", [["HOST_NOT_ENOUGH_FREE_MEMORY", "2147483648", "1073741824"], ["INTERNAL_ERROR", "boom"]]
 )
 def test_one_that_fails_to_start_leaves_the_others_running(lab: Lab, error: list[str]) -> None:
-    lab.fault(method="Async.VM.start", nth=2, error=error)
-    result = apply(lab, 3, fails=True)
+    lab.fault(method="Async.VM.start_on", nth=2, error=error)
+    result = apply(lab, 3, fails=True, placement={"spread": "host"})
     assert result["changed"]
     states = power_states(lab)
     assert sorted(states.values()) == ["Halted", "Running", "Running"]
@@ -180,7 +180,7 @@ def test_one_that_fails_to_start_leaves_the_others_running(lab: Lab, error: list
     assert error[0] in result.msg
     assert "VM pool 'web': 1 of 3 actions failed, 2 done." in result.msg
     assert [o["instance"] for o in result["outcomes"] if o["failed"]] == [halted]
-    repaired = apply(lab, 3)
+    repaired = apply(lab, 3, placement={"spread": "host"})
     assert [(a["action"], a["instance"]) for a in repaired["plan"]] == [("start", halted)]
     assert set(power_states(lab).values()) == {"Running"}
 
@@ -346,7 +346,7 @@ def test_power_states_of_instances_that_are_there(lab: Lab) -> None:
 
 
 def test_a_session_that_expires_in_the_middle(lab: Lab) -> None:
-    for call in ("Async.VM.clone", "VM.set_other_config", "VBD.create", "Async.VM.start"):
+    for call in ("Async.VM.clone", "VM.set_other_config", "VBD.create", "Async.VM.start_on"):
         lab.fault(method=call, nth=1, error=["SESSION_INVALID", "OpaqueRef:gone"])
     result = apply(lab, 2)
     assert result["changed"]

@@ -133,7 +133,7 @@ def test_a_saved_plan_is_carried_out_only_while_it_holds(lab: Lab) -> None:
 
 def test_one_failure_in_one_pool_is_told_and_the_rest_done(lab: Lab) -> None:
     apply(lab, {**WEB, "power_state": "halted"}, {**DB, "power_state": "halted"})
-    lab.fault(method="Async.VM.start", error=["VM_REQUIRES_SR", "OpaqueRef:1", "OpaqueRef:2"], nth=1)
+    lab.fault(method="Async.VM.start_on", error=["VM_HVM_REQUIRED", "OpaqueRef:1"], nth=1)
     result = apply(lab, WEB, DB, fails=True)
     assert "VM pools 'db', 'web': 1 of 3 actions failed, 2 done." in result.msg
     failed = [outcome["instance"] for outcome in result["outcomes"] if outcome["failed"]]

@@ -14,7 +14,7 @@ from ..xapi.errors import XapiError
 from . import alter, change
 from .create import NotMade, make_instance
 from .ownership import destroy_disk
-from .power import shut_down_vm, start_vm
+from .power import shut_down_vm, start_placed
 from .stopping import Stopped
 from .worksite import Worksite
 
@@ -38,7 +38,7 @@ def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
     vm = make_instance(site, plan_.spec, action)
     if action.start:
         try:
-            start_vm(site, vm)
+            start_placed(site, vm, action.host, action.pinned)
         except Stopped:
             raise
         except XapiError as problem:
@@ -48,7 +48,7 @@ def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
 def _reattach(site: Worksite, _plan: VmPoolPlan, action: plan.Reattach) -> None:
     change.reattach(site, action)
     if action.start:
-        start_vm(site, action.instance.vm.ref)
+        start_placed(site, action.instance.vm.ref, action.host, action.pinned)
 
 
 def _change(site: Worksite, _plan: VmPoolPlan, action: plan.Change) -> None:
@@ -56,7 +56,7 @@ def _change(site: Worksite, _plan: VmPoolPlan, action: plan.Change) -> None:
 
 
 def _start(site: Worksite, _plan: VmPoolPlan, action: plan.Start) -> None:
-    start_vm(site, action.instance.vm.ref)
+    start_placed(site, action.instance.vm.ref, action.host, action.pinned)
 
 
 def _stop(site: Worksite, _plan: VmPoolPlan, action: plan.Stop) -> None:

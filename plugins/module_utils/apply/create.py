@@ -144,6 +144,8 @@ def _configure(making: _Making) -> None:
     site, vm = making.site, making.vm
     site.repeat("VM.set_is_a_template", vm, False)
     set_hardware(site, vm, making.record, making.spec.hardware)
+    if making.create.host:  # so that XAPI agrees when it is to choose
+        site.repeat("VM.set_affinity", vm, making.create.host.ref)
     site.repeat("VM.set_xenstore_data", vm, {"vm-data/skinnybox/instance": making.instance})
     site.repeat("VM.set_blocked_operations", vm, blocked.INSTANCE)
 

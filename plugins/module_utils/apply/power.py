@@ -5,12 +5,39 @@
 
 from __future__ import annotations
 
-from ..model.records import NULL
+from ..model.records import NULL, Host
 from ..xapi.errors import ApiFailure, TaskTimeout
 from .worksite import Worksite
 
 #: Seconds that a guest gets to shut down by itself.
 SHUTDOWN_TIMEOUT = 180.0
+
+
+#: XAPI's answers when a host cannot run a VM, as another one perhaps can.
+_OF_THE_HOST = frozenset(
+    {
+        "HOST_NOT_ENOUGH_FREE_MEMORY",
+        "HOST_DISABLED",
+        "HOST_NOT_LIVE",
+        "HOST_OFFLINE",
+        "HOST_EVACUATE_IN_PROGRESS",
+        "VM_REQUIRES_SR",
+        "VM_REQUIRES_NETWORK",
+    }
+)
+
+
+def start_placed(site: Worksite, vm: str, host: Host | None, pinned: bool) -> None:
+    """Start a VM on the host that the plan chose (None: XAPI chooses). Raises ApiFailure.
+
+    What the plan saw may have passed: unless it is pinned there, XAPI chooses another host when that one refuses.
+    """
+    try:
+        start_vm(site, vm, host.ref if host else None)
+    except ApiFailure as failure:
+        if host is None or pinned or failure.code not in _OF_THE_HOST:
+            raise
+        start_vm(site, vm)
 
 
 def start_vm(site: Worksite, vm: str, host: str | None = None) -> None:
