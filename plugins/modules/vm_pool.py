@@ -87,7 +87,7 @@ plan:
   elements: dict
   sample:
     - action: create
-      detail: overlay 1 GiB on Local SSD 2, 10.0.4.49
+      detail: on xen2, overlay 1 GiB on Local SSD 2, 10.0.4.49
       disk: [{"sr": "Local SSD 2", "now": 33577984, "at_most": 1074010112}]
       downtime: none
       instance: web-039

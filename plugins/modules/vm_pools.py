@@ -84,7 +84,7 @@ plan_text:
   sample:
     - "london / db: 3 of 3 instances, master noble:7"
     - "london / web: 39 of 40 instances, master noble:7"
-    - "  + web-040  overlay 1 GiB on Local SSD 2, 10.0.4.50"
+    - "  + web-040  on xen1, overlay 1 GiB on Local SSD 2, 10.0.4.50"
     - "Plan: 1 to create, 0 to change, 0 to remove. Disk: 32 MiB now, 1 GiB at most."
 saved_plan:
   description: The plan with all that it rests on, to be kept, for the option of this name.

@@ -68,7 +68,7 @@ def test_one_that_fails_stops_nobody_else(lab: Lab, master: dict[str, object]) -
 
 def test_fail_fast_begins_nothing_more(lab: Lab, master: dict[str, object]) -> None:
     lab.fault(method="VM.clone", nth=1, error=["INTERNAL_ERROR", "boom"], always=True)
-    result = apply(lab, 40, fail_fast=True)
+    result = apply(lab, 40, fail_fast=True, hardware={"memory": "256 MiB"})
     assert result.failed
     assert not result["changed"]
     untried = [outcome for outcome in result["outcomes"] if "not tried: " in outcome["msg"]]
