@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from ..model.facts import instance_facts
 from ..model.instances import instances
@@ -16,8 +16,10 @@ from ..plan.plan import Plan
 from ..xapi.client import Client
 from ..xapi.read import read_host_pool
 from .lock import is_left, locked
-from .run import Outcome, apply_plans
 from .wait import wait_for_guests
+
+if TYPE_CHECKING:
+    from .run import Outcome
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ def bring_about(client: Client, order: Order) -> Report:
     locks = [lock_of(name) for name in order.vm_pools]
     if not plan.changes and not any(is_left(pool, lock) for lock in locks):
         return Report(plan, pool, changed=False)
+    # Loaded only now: most runs find nothing to do, and end sooner without what would do it.
+    from .run import apply_plans
+
     with locked(client, pool, locks, order.lock_timeout):
         # Somebody may have finished the same work while we waited for our turn to look.
         pool = read_host_pool(client)

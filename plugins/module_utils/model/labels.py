@@ -44,7 +44,7 @@ class Standing(Enum):
     FOREIGN = "foreign"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Labels:
     """The labels of one object, without the prefix."""
 
@@ -64,7 +64,7 @@ class Labels:
     @property
     def kind(self) -> str:
         """The object's kind, a value of :class:`Kind`, or an empty string."""
-        return self["kind"]
+        return self.values.get("kind", "")
 
     def number(self, name: str) -> int:
         """A label that is a number; 0 when it is missing, or when somebody made something else of it."""
@@ -77,13 +77,14 @@ class Labels:
         An object whose label names another uuid is a copy that somebody made of one of ours; unless we were
         making it.
         """
-        if not self.kind:
+        values = self.values
+        if not values.get("kind"):
             return Standing.FOREIGN
-        if "uuid" not in self:
+        if "uuid" not in values:
             return Standing.UNFINISHED
-        if self["uuid"] == uuid:
+        if values["uuid"] == uuid:
             return Standing.OWNED
-        return Standing.UNFINISHED if COPYING in self else Standing.FOREIGN
+        return Standing.UNFINISHED if COPYING in values else Standing.FOREIGN
 
 
 def other_config(kind: Kind, **values: str) -> dict[str, str]:
