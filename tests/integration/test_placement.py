@@ -166,3 +166,17 @@ def test_overlays_go_to_the_local_srs_of_their_hosts(lab: Lab) -> None:
     assert [len(vms) for vms in whereabouts(lab).values()] == [1, 1, 1]
     used = {xapi.VDI.get_SR(disk) for n in (1, 2, 3) for disk in xapi.VDI.get_by_name_label(f"web-00{n} overlay")}
     assert used == set(local)
+
+
+def test_scale_in_takes_from_the_fullest_host_or_whom_it_is_told_to(lab: Lab) -> None:
+    apply(lab, 4, placement={"spread": "host"})
+    (fullest,) = [vms for vms in whereabouts(lab).values() if len(vms) == 2]
+    apply(lab, 3, scale_in={"order": "host"})
+    assert [len(vms) for vms in whereabouts(lab).values()] == [1, 1, 1]
+    assert fullest[1] not in power_states(lab)
+    result = apply(lab, 2, fails=True, scale_in={"instances": ["web-099"]})
+    assert "Not there: web-099." in result.msg
+    assert lab.writes() == []
+    apply(lab, 2, scale_in={"instances": ["web-001"]})
+    assert "web-001" not in power_states(lab)
+    assert not apply(lab, 2, scale_in={"instances": ["web-001"]})["changed"]

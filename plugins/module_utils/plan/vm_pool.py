@@ -20,6 +20,7 @@ from .drift import Drift, wish_of
 from .keep import keep
 from .lookup import find_master, version_of
 from .naming import free_numbers
+from .scale_in import reason, surplus
 from .spec import VmPoolSpec
 
 
@@ -36,7 +37,8 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
     drift = Drift(wish_of(spec, pool, master), pool)
     everything = instances(pool, spec.name)
     present = [instance for instance in everything if not instance.is_being_removed]
-    kept = present[: spec.size]  # by number: the newest go first
+    going = {instance.vm.ref for instance in surplus(spec, present)}
+    kept = [instance for instance in present if instance.vm.ref not in going]
     missing = spec.size - len(kept)
     unfinished = leftovers(pool, spec.name)
     orphaned = orphans(pool, spec.name)
@@ -44,7 +46,7 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
 
     actions: list[Action] = [Tidy(leftover) for leftover in unfinished]
     actions += [Remove(i, "its removal was interrupted", i.keeps_overlay) for i in everything if i.is_being_removed]
-    actions += [Remove(i, f"{spec.size} declared, newest first", keep_overlays) for i in present[spec.size :]]
+    actions += [Remove(i, reason(spec), keep_overlays) for i in present if i.vm.ref in going]
     actions += itertools.chain.from_iterable(keep(spec, pool, drift, instance) for instance in kept)
     used = {i.number for i in everything} | {disk.labels.number("number") for disk in orphaned}
     fresh = itertools.islice(free_numbers(used), missing - len(revivable))
