@@ -130,17 +130,19 @@ def run_module(
 
 def bring_about(
     run: Run,
-    vm_pools: Iterable[str],
+    vm_pools: Iterable[str] | None,
     make_plan: Callable[[HostPool], Plan],
     keep: Callable[[Plan], dict[str, Any]] | None = None,
+    show: Callable[[HostPool], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Make a plan for these VM pools and carry it out, in check mode only make it; the module's result.
+    """Make a plan for these VM pools (None: those that it is for), carry it out, in check mode only make it.
 
-    In check mode the result has what ``keep`` makes of the plan as ``saved_plan``. Raises Failed, with all that
-    failed in one message, and what is raised before anything is written.
+    Returns the module's result. In check mode it has what ``keep`` makes of the plan as ``saved_plan``. It has what
+    ``show`` makes of the host pool after the run, by default all instances of the VM pools. Raises Failed, with all
+    that failed in one message, and what is raised before anything is written.
     """
     order = engine.Order(
-        vm_pools=tuple(vm_pools),
+        vm_pools=None if vm_pools is None else tuple(vm_pools),
         make_plan=make_plan,
         check_mode=run.check_mode,
         lock_timeout=run.params["lock_timeout"],
@@ -149,7 +151,7 @@ def bring_about(
     report = engine.bring_about(run.client, order)
     for warning in report.plan.warnings:
         run.warn(warning)
-    result = report.as_data()
+    result = report.as_data(show)
     if keep and run.check_mode:
         result["saved_plan"] = keep(report.plan)
     if report.failures:

@@ -10,11 +10,14 @@ from typing import Any, Callable, Mapping
 
 from ..plan import actions as plan
 from ..plan.actions import VmPoolPlan
+from ..plan.overlay_actions import GrowKept, RemoveSnapshot, TakeSnapshot
 from ..xapi.errors import XapiError
 from . import alter, change
 from .create import NotMade, make_instance
+from .overlay_disk import grow_kept
 from .ownership import destroy_disk
 from .power import shut_down_vm, start_placed
+from .snapshots import take_snapshot
 from .stopping import Stopped
 from .worksite import Worksite
 
@@ -76,6 +79,18 @@ def _remove_overlay(site: Worksite, _plan: VmPoolPlan, action: plan.RemoveOverla
         destroy_disk(site, disk, None)
 
 
+def _take_snapshot(site: Worksite, _plan: VmPoolPlan, action: TakeSnapshot) -> None:
+    take_snapshot(site, action.disk, action.snapshot)
+
+
+def _remove_snapshot(site: Worksite, _plan: VmPoolPlan, action: RemoveSnapshot) -> None:
+    destroy_disk(site, action.disk, None)
+
+
+def _grow_kept(site: Worksite, _plan: VmPoolPlan, action: GrowKept) -> None:
+    grow_kept(site, action.disk, action.size)
+
+
 WORK: Mapping[type, Work] = {
     plan.Create: Work(_create, "not created", "What was made of it is removed by the next run."),
     plan.Reattach: Work(_reattach, "not repaired", "Its data is untouched."),
@@ -85,6 +100,9 @@ WORK: Mapping[type, Work] = {
     plan.Remove: Work(_remove, "not removed", "It is marked for removal, which the next run finishes."),
     plan.Tidy: Work(_tidy, "its remains were not removed", "The next run tries again."),
     plan.RemoveOverlay: Work(_remove_overlay, "its overlay was not deleted", "The next run tries again."),
+    TakeSnapshot: Work(_take_snapshot, "no snapshot taken", "Its overlay is untouched."),
+    RemoveSnapshot: Work(_remove_snapshot, "its snapshot was not deleted", "It is as it was."),
+    GrowKept: Work(_grow_kept, "its overlay was not grown", "It is as it was."),
 }
 
 _NOT_STARTED = "It stays halted and complete; the next run starts it."

@@ -18,7 +18,7 @@ from ..model.labels import PREFIX
 from ..plan import changes
 from ..plan.actions import Change
 from ..xapi.errors import ApiFailure, XapiError
-from . import alter_disks, alter_nics, alter_vm
+from . import alter_disks, alter_nics, alter_vm, overlay_disk
 from .change import check_vm, reattach
 from .power import shut_down_vm, start_vm
 from .stopping import Stopped
@@ -56,6 +56,9 @@ _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
     changes.GrowDisk: lambda site, _of, item, _running: alter_disks.grow_disk(site, item),
     changes.SetOnBoot: lambda site, _of, item, _running: alter_disks.change_on_boot(site, item),
     changes.SetSwap: lambda site, of, item, _running: alter_disks.set_swap(site, of, item),
+    changes.ResetOverlay: lambda site, of, item, _running: overlay_disk.reset_overlay(site, of, item),
+    changes.RevertOverlay: lambda site, of, item, _running: overlay_disk.revert_overlay(site, of, item),
+    changes.DeleteOverlay: lambda site, of, item, _running: overlay_disk.delete_overlay(site, of, item),
     # A restart is over when the VM runs, see below.
     changes.EndRestart: lambda _site, _of, _item, _running: None,
 }

@@ -13,6 +13,7 @@ from ..model.facts import instance_facts
 from ..model.instances import instances
 from ..model.records import HostPool
 from ..plan.plan import Plan
+from ..plan.refusal import Refused
 from ..xapi.client import Client
 from ..xapi.read import read_host_pool
 from .lock import is_left, locked
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class Order:
     """What one run is to bring about."""
 
-    vm_pools: tuple[str, ...]  # names of those that the plan may change
+    vm_pools: tuple[str, ...] | None  # names of those that the plan may change; None: the plan tells
     make_plan: Callable[[HostPool], Plan]  # raises Refused
     check_mode: bool
     lock_timeout: float  # seconds to wait for others who change the same
@@ -58,24 +59,27 @@ class Report:
             counts.append(f"{len(self.silent)} guests did not come up")
         return " ".join([f"{which}: {'; '.join(counts)}.", *self.failures])
 
-    def as_data(self) -> dict[str, Any]:
-        """The result of a module: what was to be done, what was done, what there is."""
+    def as_data(self, show: Callable[[HostPool], dict[str, Any]] | None = None) -> dict[str, Any]:
+        """The result of a module: what was to be done, what was done, what there is.
+
+        The latter is what ``show`` makes of the host pool, or the instances of the VM pools.
+        """
         lines = self.plan.lines()
         data: dict[str, Any] = {
             "changed": self.changed,
             "plan": self.plan.as_data(),
             "plan_text": lines,
-            "instances": [
-                instance_facts(self.pool, instance)
-                for plan in self.plan.pools
-                for instance in instances(self.pool, plan.vm_pool)
-            ],
+            **(show(self.pool) if show else {"instances": self._instances()}),
         }
         if self.plan.actions:
             data["diff"] = {"prepared": "\n".join(lines) + "\n"}
         if self.outcomes:
             data["outcomes"] = [outcome.as_data() for outcome in self.outcomes]
         return data
+
+    def _instances(self) -> list[dict[str, Any]]:
+        found = [instance for plan in self.plan.pools for instance in instances(self.pool, plan.vm_pool)]
+        return [instance_facts(self.pool, instance) for instance in found]
 
 
 def bring_about(client: Client, order: Order) -> Report:
@@ -87,7 +91,8 @@ def bring_about(client: Client, order: Order) -> Report:
     plan = order.make_plan(pool)
     if order.check_mode:
         return Report(plan, pool, changed=bool(plan.changes))
-    locks = [lock_of(name) for name in order.vm_pools]
+    names = order.vm_pools if order.vm_pools is not None else _vm_pools(plan)
+    locks = [lock_of(name) for name in names]
     if not plan.changes and not any(is_left(pool, lock) for lock in locks):
         return Report(plan, pool, changed=False)
     # Loaded only now: most runs find nothing to do, and end sooner without what would do it.
@@ -97,10 +102,16 @@ def bring_about(client: Client, order: Order) -> Report:
         # Somebody may have finished the same work while we waited for our turn to look.
         pool = read_host_pool(client)
         plan = order.make_plan(pool)
+        if not set(_vm_pools(plan)) <= set(names):
+            raise Refused("While this run waited, another one moved what it works on to another VM pool. Run it again.")
         outcomes = apply_plans(client, pool, plan.pools)
     changed = any(outcome.has_changed for outcome in outcomes)
     pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
     return Report(plan, pool, changed, tuple(outcomes), tuple(silent))
+
+
+def _vm_pools(plan: Plan) -> tuple[str, ...]:
+    return tuple(part.vm_pool for part in plan.pools)
 
 
 def lock_of(vm_pool: str) -> str:

@@ -9,7 +9,7 @@ import time
 from typing import Iterable
 
 from ..model.instances import KEEP, Instance, Leftover
-from ..model.labels import PREFIX
+from ..model.labels import COPYING, PREFIX
 from ..model.records import Disk, VirtualMachine
 from ..plan.actions import Reattach
 from ..plan.attachments import BOOT, OVERLAY, ROOT, SWAP
@@ -66,6 +66,9 @@ def _keep_disks(site: Worksite, instance: Instance) -> tuple[Disk, ...]:
 def tidy(site: Worksite, leftover: Leftover) -> None:
     """Delete what an interrupted run left of an instance. Raises XapiError."""
     _destroy(site, leftover.vm, leftover.disks, leftover.of)
+    for disk in leftover.copied:
+        # From now on, a copy of it is somebody else's again.
+        site.repeat("VDI.remove_from_other_config", disk.ref, PREFIX + COPYING)
 
 
 def _destroy(

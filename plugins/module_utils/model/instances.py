@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Iterable
 
-from .labels import Kind, Standing
+from .labels import COPYING, Kind, Standing
 from .records import Disk, HostPool, VirtualMachine, once
 
 #: The name of a VM that is being cloned: ``VM.clone`` can set nothing but a name, so a run that is killed
@@ -84,6 +84,7 @@ class Leftover:
     vm: VirtualMachine | None
     disks: tuple[Disk, ...]
     of: VirtualMachine | None = None  # the finished instance's, which stays; the disks may be attached to it
+    copied: tuple[Disk, ...] = ()  # disks that stay, and of which a copy was being made
 
 
 def instances(pool: HostPool, vm_pool: str | None = None) -> list[Instance]:
@@ -124,8 +125,9 @@ def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
     for instance in instances(pool, vm_pool):
         made_for_it = disks.get(instance.vm.uuid, ())
         spare = instance.superseded + tuple(d for d in made_for_it if d.standing is Standing.UNFINISHED)
-        if spare and not instance.is_being_removed:
-            found.append(Leftover(instance.name, instance.pool, None, spare, instance.vm))
+        copied = tuple(d for d in instance.disks if COPYING in d.labels and d.standing is Standing.OWNED)
+        if (spare or copied) and not instance.is_being_removed:
+            found.append(Leftover(instance.name, instance.pool, None, spare, instance.vm, copied))
     return sorted(found, key=lambda left: (left.name, [one.uuid for one in (left.vm, *left.disks) if one]))
 
 

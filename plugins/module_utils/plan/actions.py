@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
-from ..model.instances import Instance, Leftover, is_kept
+from ..model.instances import Leftover, is_kept
 from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, Host, Network, StorageRepository
-from .changes import AttachDisk, GrowDisk, Item, SetOnBoot, SetSwap, item_space
+from .action import Action, BaseAction, OnInstance
+from .changes import ON_DISKS, Item, item_space
 from .sizes import show_size
 from .spec import VmPoolSpec
 from .storage import Space, empty_cost, first_cost, full_cost, total
@@ -48,46 +49,8 @@ class DiskPlan:
     position: str
 
 
-class _Action:
-    """What holds for an action unless it says otherwise. Each one has a name: that of the instance it is about."""
-
-    sign = "~"  # + makes something, ~ changes it, - removes it, ! waits for a person
-
-    @property
-    def downtime(self) -> str:
-        """Of the instance: ``none``, or ``restart``, one shutdown and one boot."""
-        return "none"
-
-    @property
-    def verb(self) -> str:
-        """The action in one word, as results have it."""
-        return type(self).__name__.lower()
-
-    def space(self) -> tuple[Space, ...]:
-        """What it allocates, at most one entry an SR."""
-        return ()
-
-    def objects(self) -> tuple[str, ...]:
-        """Uuids of the VMs and disks that are there and that it writes to."""
-        return ()
-
-
 @dataclass(frozen=True)
-class _OnInstance(_Action):
-    """An action on an instance that is there."""
-
-    instance: Instance
-
-    @property
-    def name(self) -> str:
-        return self.instance.name
-
-    def objects(self) -> tuple[str, ...]:
-        return (self.instance.vm.uuid,)
-
-
-@dataclass(frozen=True)
-class Tidy(_Action):
+class Tidy(BaseAction):
     """Remove what is left of an instance that a killed run was making, or of a VM that was deleted by hand."""
 
     leftover: Leftover
@@ -99,7 +62,7 @@ class Tidy(_Action):
 
     def objects(self) -> tuple[str, ...]:
         vm = (self.leftover.vm.uuid,) if self.leftover.vm else ()
-        return (*vm, *(disk.uuid for disk in self.leftover.disks))
+        return (*vm, *(disk.uuid for disk in (*self.leftover.disks, *self.leftover.copied)))
 
     def text(self) -> str:
         if self.leftover.of is not None:
@@ -110,7 +73,7 @@ class Tidy(_Action):
 
 
 @dataclass(frozen=True)
-class Create(_Action):
+class Create(BaseAction):
     """Make an instance; with ``kept_overlay`` a VM anew around the overlay of one that was deleted by hand."""
 
     name: str
@@ -179,7 +142,7 @@ class LostNic:
 
 
 @dataclass(frozen=True)
-class Reattach(_OnInstance):
+class Reattach(OnInstance):
     """Give a halted instance back the attachments that it lost."""
 
     root: Disk | None
@@ -205,7 +168,7 @@ class Reattach(_OnInstance):
 
 
 @dataclass(frozen=True)
-class Change(_OnInstance):
+class Change(OnInstance):
     """Bring an instance to what is declared of it; ``lost`` attachments are given back first.
 
     With ``stop`` it is shut down before (with ``force`` also when the guest does not follow), with ``start`` started
@@ -228,7 +191,7 @@ class Change(_OnInstance):
         return total(space for item in self.items if (space := item_space(item)))
 
     def objects(self) -> tuple[str, ...]:
-        disks = [item.disk for item in self.items if isinstance(item, (AttachDisk, GrowDisk, SetOnBoot, SetSwap))]
+        disks = [item.disk for item in self.items if isinstance(item, ON_DISKS)]
         return (self.instance.vm.uuid, *(disk.uuid for disk in disks if disk))
 
     def text(self) -> str:
@@ -247,7 +210,7 @@ class Change(_OnInstance):
 
 
 @dataclass(frozen=True)
-class Start(_OnInstance):
+class Start(OnInstance):
     """Start an instance that is halted and should run."""
 
     host: Host | None = None  # None = XAPI chooses
@@ -258,7 +221,7 @@ class Start(_OnInstance):
 
 
 @dataclass(frozen=True)
-class Stop(_OnInstance):
+class Stop(OnInstance):
     """Shut an instance down that should be halted."""
 
     def text(self) -> str:
@@ -266,7 +229,7 @@ class Stop(_OnInstance):
 
 
 @dataclass(frozen=True)
-class Remove(_OnInstance):
+class Remove(OnInstance):
     """Shut an instance down and delete its VM and its disks; or all but its overlay and data disks."""
 
     reason: str
@@ -281,7 +244,7 @@ class Remove(_OnInstance):
 
 
 @dataclass(frozen=True)
-class RemoveOverlay(_Action):
+class RemoveOverlay(BaseAction):
     """Delete an overlay that has no VM, with what belongs to it."""
 
     disk: Disk
@@ -302,7 +265,7 @@ class RemoveOverlay(_Action):
 
 
 @dataclass(frozen=True)
-class Attention(_Action):
+class Attention(BaseAction):
     """Something that only a person can decide. Nothing is done."""
 
     name: str
@@ -313,9 +276,6 @@ class Attention(_Action):
         return self.note
 
 
-Action = Union[Tidy, Create, Reattach, Change, Start, Stop, Remove, RemoveOverlay, Attention]
-
-
 @dataclass(frozen=True)
 class VmPoolPlan:
     """All that is to be done for one VM pool, in the order in which it may be done."""
@@ -323,7 +283,7 @@ class VmPoolPlan:
     host_pool: str
     vm_pool: str
     present: int  # instances that are there
-    spec: VmPoolSpec | None  # None: the VM pool is to be absent
+    spec: VmPoolSpec | None  # None: nothing is declared of the VM pool as a whole
     master: MasterVersion | None
     actions: tuple[Action, ...] = field(default=())
 

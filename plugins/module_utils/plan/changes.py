@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from ..model.records import Attachment, Disk, Network, NetworkInterface, StorageRepository
+from .overlay_changes import DeleteOverlay, ResetOverlay, RevertOverlay
 from .sizes import show_size
 from .storage import THICK_TYPES, Space, empty_cost, full_cost
 
@@ -283,8 +284,14 @@ Item = Union[
     GrowDisk,
     SetOnBoot,
     SetSwap,
+    ResetOverlay,
+    RevertOverlay,
+    DeleteOverlay,
     EndRestart,
 ]
+
+#: Those which write to a disk that is there: their ``disk``, which may be None.
+ON_DISKS = (AttachDisk, GrowDisk, SetOnBoot, SetSwap, ResetOverlay, RevertOverlay, DeleteOverlay)
 
 
 def item_space(item: Item) -> Space | None:
@@ -294,6 +301,8 @@ def item_space(item: Item) -> Space | None:
     if isinstance(item, GrowDisk):
         more = full_cost(item.sr.type, item.size) - full_cost(item.sr.type, item.disk.size)
         return Space(item.sr, more if item.sr.type in THICK_TYPES else 0, more)
+    if isinstance(item, (ResetOverlay, RevertOverlay)):
+        return item.space()
     if isinstance(item, SetSwap) and item.size:
         return Space(item.sr, empty_cost(item.sr.type, item.size), full_cost(item.sr.type, item.size))
     return None
