@@ -154,7 +154,7 @@ def bring_about(
     result = report.as_data(show)
     if keep and run.check_mode:
         result["saved_plan"] = keep(report.plan)
-    if report.failures:
+    if not report.is_whole:
         raise Failed(report.failure_message(), **result)
     return result
 

@@ -99,11 +99,19 @@ plan_text:
   type: list
   elements: str
 outcomes:
-  description: What became of each action.
+  description:
+      - What became of each action. C(state) is C(done), C(failed), C(stopped) (midway, by a signal) or C(untried) (not begun);
+        C(steps) are those that were done, C(changed) says whether anything was written, C(msg) why it failed.
   returned: when something was done
   type: list
   elements: dict
-  sample: [{"action": "create", "instance": "web-039", "failed": false}]
+  sample:
+    - action: create
+      changed: true
+      failed: false
+      instance: web-039
+      state: done
+      steps: [VM cloned, overlay made, started]
 instances:
   description: The pool's instances after the run, as M(skinnybox.xenserver.vm_pool_info) returns them.
   returned: always

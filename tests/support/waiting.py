@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 #: How long nothing is asked between two attempts: long enough to leave the processor to who is waited for.
 PAUSE = 0.02
@@ -20,3 +20,8 @@ def attempts(seconds: float = 60.0) -> Iterator[int]:
         yield number
         number += 1
         time.sleep(PAUSE)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Return as soon as the condition holds. Raises AssertionError when it never does."""
+    assert any(condition() for _attempt in attempts(seconds)), "what was waited for did not come"

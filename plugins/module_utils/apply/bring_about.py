@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Iterable
+from typing import Any, Callable, Iterable
 
 from ..model.facts import instance_facts
 from ..model.instances import instances
@@ -17,10 +17,8 @@ from ..plan.refusal import Refused
 from ..xapi.client import Client
 from ..xapi.read import read_host_pool
 from .lock import is_left, locked
+from .outcome import Outcome, State, counts, failures
 from .wait import wait_for_guests
-
-if TYPE_CHECKING:
-    from .run import Outcome
 
 
 @dataclass(frozen=True)
@@ -44,20 +42,28 @@ class Report:
     outcomes: tuple[Outcome, ...] = ()
     silent: tuple[str, ...] = ()  # a sentence for each guest that did not come up
 
+    is_stopped: bool = False  # by a signal
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was planned has been done."""
+        return not self.silent and all(outcome.state is State.DONE for outcome in self.outcomes)
+
     @property
     def failures(self) -> list[str]:
         """All that went wrong, a sentence each."""
-        return [*self.silent, *(outcome.error for outcome in self.outcomes if outcome.error)]
+        return [*self.silent, *failures(self.outcomes)]
 
     def failure_message(self) -> str:
         """All that failed, in one place."""
         names = [repr(plan.vm_pool) for plan in self.plan.pools]
         which = f"VM pool {names[0]}" if len(names) == 1 else f"VM pools {', '.join(names)}"
-        failed = sum(bool(outcome.error) for outcome in self.outcomes)
-        counts = [f"{failed} of {len(self.outcomes)} actions failed, {len(self.outcomes) - failed} done"]
+        parts = [counts(self.outcomes)]
+        if self.is_stopped:
+            parts.insert(0, "stopped by a signal")
         if self.silent:
-            counts.append(f"{len(self.silent)} guests did not come up")
-        return " ".join([f"{which}: {'; '.join(counts)}.", *self.failures])
+            parts.append(f"{len(self.silent)} guests did not come up")
+        return " ".join([f"{which}: {'; '.join(parts)}.", *self.failures])
 
     def as_data(self, show: Callable[[HostPool], dict[str, Any]] | None = None) -> dict[str, Any]:
         """The result of a module: what was to be done, what was done, what there is.
@@ -107,7 +113,7 @@ def bring_about(client: Client, order: Order) -> Report:
         outcomes = apply_plans(client, pool, plan.pools)
     changed = any(outcome.has_changed for outcome in outcomes)
     pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
-    return Report(plan, pool, changed, tuple(outcomes), tuple(silent))
+    return Report(plan, pool, changed, tuple(outcomes), tuple(silent), client.stopping.is_set())
 
 
 def _vm_pools(plan: Plan) -> tuple[str, ...]:
@@ -123,7 +129,7 @@ def _wait(client: Client, order: Order, plan: Plan, failed: Iterable[str]) -> tu
     """The host pool after the run, and a sentence for each guest that was started and did not come up."""
     pool = read_host_pool(client)
     silent: list[str] = []
-    if order.wait_timeout is None:
+    if order.wait_timeout is None or client.stopping.is_set():
         return pool, silent
     deadline = time.monotonic() + order.wait_timeout
     for part in plan.pools:

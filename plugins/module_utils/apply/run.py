@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Any, Callable, Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ..model.records import HostPool
 from ..plan import actions as plan
@@ -18,38 +18,12 @@ from ..seed.tools import ToolError
 from ..xapi.client import Client
 from ..xapi.errors import XapiError
 from .actions import WORK, explain
+from .outcome import Outcome, State
 from .stopping import Stopped
 from .worksite import Worksite, worksite
 
 #: They free space, names and addresses that the others may need.
 _REMOVALS = (plan.Tidy, plan.Remove, plan.RemoveOverlay)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one action."""
-
-    vm_pool: str
-    name: str
-    action: str
-    error: str = ""  # a sentence or two for people; empty = done
-    steps: tuple[str, ...] = ()  # what was done, in order
-    has_changed: bool = True
-    is_stopped: bool = False  # not begun, or left half-done, because the run was to stop
-
-    @property
-    def is_done(self) -> bool:
-        return not self.error
-
-    def as_data(self) -> dict[str, Any]:
-        data = {
-            "instance": self.name,
-            "action": self.action,
-            "failed": not self.is_done,
-            "changed": self.has_changed,
-            "steps": list(self.steps),
-        }
-        return data if self.is_done else {**data, "msg": self.error}
 
 
 Report = Callable[[Outcome], None]
@@ -119,20 +93,22 @@ def _do(site: Worksite, job: _Job) -> Outcome:
     action, title = job.action, f"VM pool {job.plan.vm_pool}"
     site = site.for_action(title)
 
-    def outcome(error: str = "", is_stopped: bool = False) -> Outcome:
+    def outcome(state: State, error: str = "") -> Outcome:
         verb, record = type(action).__name__.lower(), site.record
-        return Outcome(job.plan.vm_pool, action.name, verb, error, tuple(record.steps), record.has_written, is_stopped)
+        return Outcome(job.plan.vm_pool, action.name, verb, state, error, tuple(record.steps), record.has_written)
 
     if site.is_stopping:
-        return outcome(f"{action.name}: not begun: the run was asked to stop.", is_stopped=True)
+        return outcome(State.UNTRIED, f"{action.name}: not begun: the run was asked to stop.")
     if job.failed and job.plan.spec and job.plan.spec.fail_fast:
-        return outcome(f"{action.name}: not tried: {job.failed[0]} failed before it (fail_fast).")
+        return outcome(State.UNTRIED, f"{action.name}: not tried: {job.failed[0]} failed before it (fail_fast).")
     try:
         WORK[type(action)].carry_out(site, job.plan, action)
     except Stopped:
-        done = ", ".join(site.record.steps) or "nothing"
-        return outcome(f"{action.name}: stopped midway (done: {done}).", is_stopped=True)
+        if not site.record.has_written:
+            return outcome(State.UNTRIED, f"{action.name}: not begun: the run was asked to stop.")
+        done = ", ".join(site.record.steps) or "its beginning"
+        return outcome(State.STOPPED, f"{action.name}: stopped midway; done: {done}.")
     except (XapiError, ToolError, OSError, ValueError) as problem:
         job.failed.append(action.name)
-        return outcome(explain(action, problem))
-    return outcome()
+        return outcome(State.FAILED, explain(action, problem))
+    return outcome(State.DONE)

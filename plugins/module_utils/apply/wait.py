@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import time
-from typing import Iterable
+from typing import Any, Iterable, Mapping
 
 from ..model.facts import REPORT_KEY, guest_report
 from ..model.instances import Instance, instances
+from ..model.reading import guest_addresses
 from ..model.records import HostPool
 from ..xapi.client import Client
 from ..xapi.read import read_host_pool
+from .stopping import Stopped
+
+#: Seconds that one event.from may block.
+_POLL = 2.0
 
 
 def wait_for_guests(
@@ -20,24 +25,48 @@ def wait_for_guests(
 ) -> tuple[HostPool, dict[str, str]]:
     """Wait until the named instances report an address; at most ``timeout`` seconds.
 
-    Returns the host pool as it was read last, and a sentence for each instance that did not come up.
+    Returns the host pool as it was read last, and a sentence for each instance that did not come up. Raises Stopped.
     """
-    waiting = set(names)
-    deadline = time.monotonic() + timeout
-    token = ""
-    while True:
-        current = {i.name: i for i in instances(pool, vm_pool) if i.name in waiting}
-        halted = {name: i for name, i in current.items() if i.vm.power_state == "Halted"}
-        up = {name for name, i in current.items() if i.vm.addresses}
-        left = deadline - time.monotonic()
-        if waiting <= up | set(halted) or left <= 0:
-            missing = waiting - up - set(halted)
-            problems = {name: _went_down(instance) for name, instance in halted.items()}
-            problems.update({name: _is_silent(name, timeout) for name in missing})
-            return pool, problems
-        batch = client.call("event.from", ["vm", "vm_guest_metrics"], token, min(30.0, max(1.0, left)))
-        token = batch["token"]
+    awaited = set(names)
+    silent = {i.vm.ref for i in instances(pool, vm_pool) if i.name in awaited and not i.vm.addresses}
+    if silent:
+        _watch(client, silent, time.monotonic() + timeout)
         pool = read_host_pool(client)
+    problems = {}
+    for instance in instances(pool, vm_pool):
+        if instance.name not in awaited or instance.vm.addresses:
+            continue
+        is_down = instance.vm.power_state == "Halted"
+        problems[instance.name] = _went_down(instance) if is_down else _is_silent(instance.name, timeout)
+    return pool, problems
+
+
+def _watch(client: Client, vms: set[str], deadline: float) -> None:
+    """Return when all of these VMs, by reference, report an address or are halted, or at the deadline."""
+    classes = ["vm_guest_metrics", *(f"vm/{vm}" for vm in sorted(vms))]
+    records: dict[str, Mapping[str, Any]] = {}
+    networks: dict[str, Mapping[str, str]] = {}
+    token = ""
+    while (left := deadline - time.monotonic()) > 0:
+        if client.stopping.is_set():
+            raise Stopped
+        batch = client.read("event.from", classes, token, min(_POLL, left))
+        token = batch["token"]
+        for event in batch["events"]:
+            snapshot = event.get("snapshot") or {}
+            if event["class"] == "vm":
+                records[event["ref"]] = snapshot
+            else:
+                networks[event["ref"]] = snapshot.get("networks", {})
+        if all(_has_settled(records.get(vm), networks) for vm in vms):
+            return
+
+
+def _has_settled(record: Mapping[str, Any] | None, networks: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a VM is up, down or gone; it is None before the first word of it."""
+    if not record or record["power_state"] == "Halted":
+        return record is not None
+    return bool(guest_addresses(networks.get(record["guest_metrics"], {})))
 
 
 def _went_down(instance: Instance) -> str:
