@@ -27,8 +27,9 @@ from urllib.parse import urlsplit
 from .lab import Lab
 
 _METHOD = re.compile(rb"<methodName>([^<]+)</methodName>")
-#: Reads; sessions and events; and how far a task is, which is told by the clock and not by the work.
-_NO_WRITE = re.compile(r"^(session|event)\.|\.(get_|assert_|compute_)|^task\.set_progress$|^GET ")
+#: Reads; sessions and events; and what is told by the clock and not by the work: how far a task is, and that an ended
+#: one can be forgotten (XAPI does so by itself, and nobody looks at it any more).
+_NO_WRITE = re.compile(r"^(session|event)\.|\.(get_|assert_|compute_)|^task\.(set_progress|destroy)$|^GET ")
 
 
 @dataclass(frozen=True)
