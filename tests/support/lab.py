@@ -63,6 +63,11 @@ class Lab:
         """Make a later call fail, see lab/control.py."""
         self._control("POST", "faults", fault)
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Those that still wait for their call."""
+        found: list[dict[str, Any]] = self._control("GET", "faults")
+        return found
+
     def clear_faults(self) -> None:
         """No faults any more."""
         self._control("DELETE", "faults")

@@ -97,7 +97,7 @@ WORK: Mapping[type, Work] = {
     plan.Change: Work(_change, "not changed", "What was not changed is as it was."),
     plan.Start: Work(_start, "not started", "It stays halted."),
     plan.Stop: Work(_stop, "not shut down", "It still runs: shut it down in the guest."),
-    plan.Remove: Work(_remove, "not removed", "It is marked for removal, which the next run finishes."),
+    plan.Remove: Work(_remove, "not removed", "The next run finishes its removal."),
     plan.Tidy: Work(_tidy, "its remains were not removed", "The next run tries again."),
     plan.RemoveOverlay: Work(_remove_overlay, "its overlay was not deleted", "The next run tries again."),
     TakeSnapshot: Work(_take_snapshot, "no snapshot taken", "Its overlay is untouched."),

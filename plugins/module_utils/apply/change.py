@@ -45,7 +45,7 @@ def remove(site: Worksite, instance: Instance, keep_overlay: bool = False) -> No
     It is marked first: a run that is killed in between is finished by the next one, and a VM that lost its
     overlay to that is never taken for damaged. Raises XapiError.
     """
-    with already_gone():
+    with already_gone(instance.vm.ref):
         if not instance.is_being_removed:
             site.add_key("VM", instance.vm.ref, PREFIX + "removing", KEEP if keep_overlay else "true")
         shut_down_vm(site, instance.vm.ref, force=True)
@@ -80,7 +80,7 @@ def _destroy(
     for disk in disks:
         destroy_disk(site, disk, attached_to.ref if attached_to else None)
     if vm is not None:
-        with already_gone():
+        with already_gone(vm.ref):
             check_vm(site, vm)
             site.destroy("VM", vm.ref)
         site.done("VM deleted")

@@ -24,12 +24,12 @@ class NotOurs(XapiError):
 
 
 @contextmanager
-def already_gone() -> Iterator[None]:
-    """Take it for success when the object to be removed is not there any more."""
+def already_gone(ref: str) -> Iterator[None]:
+    """Take it for success when the object to be removed is not there any more; that of this reference, no other."""
     try:
         yield
     except ApiFailure as failure:
-        if failure.code != "HANDLE_INVALID":
+        if failure.code != "HANDLE_INVALID" or ref not in failure.params:
             raise
 
 
@@ -58,7 +58,7 @@ def check_disk(site: Worksite, disk: Disk, of_vm: str | None) -> None:
 
 def _vm_of(site: Worksite, vbd: str) -> str | None:
     """The VM of a VBD; None when it has just been destroyed."""
-    with already_gone():
+    with already_gone(vbd):
         vm: str = site.read("VBD.get_VM", vbd)
         return vm
     return None
@@ -71,7 +71,7 @@ def _check_labels(what: str, record: Mapping[str, Any]) -> None:
 
 def destroy_disk(site: Worksite, disk: Disk, of_vm: str | None) -> None:
     """Delete a disk of ours. One that is gone already is fine. Raises XapiError."""
-    with already_gone():
+    with already_gone(disk.ref):
         check_disk(site, disk, of_vm)
         with site.windows.disk_operation(disk.sr):
             site.destroy("VDI", disk.ref)

@@ -68,7 +68,7 @@ def clear(site: Worksite, remains: Remains) -> None:
             if disk and disk in remains.disks:
                 destroy_disk(site, disk, vm.ref)
     for disk in remains.disks:
-        with already_gone():
+        with already_gone(disk.ref):
             _destroy_remains(site, disk)
     for vm in remains.blueprints:
         _destroy_blueprint(site, vm)
@@ -201,7 +201,7 @@ def retire(site: Worksite, version: MasterVersion) -> None:
     try:
         _close(site, blueprint)
         for disk in disks:
-            with already_gone():
+            with already_gone(disk.ref):
                 check_disk(site, disk, blueprint.ref)
     except NotOurs:
         site.repeat("VM.set_blocked_operations", blueprint.ref, blocked.BLUEPRINT)
@@ -221,6 +221,6 @@ def _close(site: Worksite, blueprint: VirtualMachine) -> None:
 
 
 def _destroy_blueprint(site: Worksite, blueprint: VirtualMachine) -> None:
-    with already_gone():
+    with already_gone(blueprint.ref):
         site.repeat("VM.remove_from_blocked_operations", blueprint.ref, "destroy")
         site.destroy("VM", blueprint.ref)
