@@ -10,15 +10,16 @@ import itertools
 import random
 import uuid
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import unfinished_name
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.reading import CLASSES, host_pool
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL, HostPool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL, Host, HostPool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.changes import GrowDisk
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
 from tests.support.changing import carry_out_item, make_hardware, make_nics
@@ -85,8 +86,9 @@ class World:
         size: int = 500 * GIB,
         plugged: bool = True,
         shared: bool = False,
+        hosts: Sequence[str] = (),
     ) -> str:
-        """An SR; with a plugged PBD on the first host unless told otherwise."""
+        """An SR with a plugged PBD on each of the hosts; on the first host of all unless told otherwise."""
         sr = self.add(
             "SR",
             name_label=name,
@@ -98,7 +100,8 @@ class World:
             tags=[],
             other_config={},
         )
-        self.add("PBD", SR=sr, host=self.host, currently_attached=plugged)
+        for host in hosts or [self.host]:
+            self.add("PBD", SR=sr, host=host, currently_attached=plugged)
         return sr
 
     def add_disk(self, name: str, sr: str | None = None, size: int = GIB, **fields: Any) -> str:
@@ -232,6 +235,7 @@ class World:
         swap: bool = False,
         finished: bool = True,
         overlay: str | None = None,
+        sr: str | None = None,
         sizes: Mapping[str, int] = MappingProxyType({"overlay": GIB, "swap": GIB}),
         **fields: Any,
     ) -> str:
@@ -260,7 +264,7 @@ class World:
         kinds = ([] if overlay else [(Kind.OVERLAY, "1")]) + ([(Kind.SWAP, "2")] if swap else [])
         for kind, position in kinds:
             labels = other_config(kind, **common, vm=uuid_, nics=nics, host_key="ssh-ed25519 AAAA")
-            disk = self.add_disk(f"{name} {kind.value}", size=sizes[kind.value], other_config=labels)
+            disk = self.add_disk(f"{name} {kind.value}", sr, sizes[kind.value], other_config=labels)
             self.own("VDI", disk)
             self.attach(vm, disk, position)
         if overlay:
@@ -285,7 +289,7 @@ class World:
             elif isinstance(action, plan.RemoveOverlay):
                 self._remove(None, [disk.ref for disk in (*action.others, action.disk)])
             elif isinstance(action, plan.Start):
-                self._power(action.instance.vm.ref, "Running")
+                self._power(action.instance.vm.ref, "Running", action.host)
             elif isinstance(action, plan.Stop):
                 self._power(action.instance.vm.ref, "Halted")
             elif isinstance(action, plan.Reattach):
@@ -303,15 +307,19 @@ class World:
             addresses=" ".join(address for nic in action.nics for address in nic.addresses),
             swap=bool(action.swap_size),
             overlay=action.kept_overlay.ref if action.kept_overlay else None,
+            sr=action.overlay_sr.ref,
             sizes={"overlay": action.overlay_size, "swap": action.swap_size or 0},
         )
-        if not action.kept_overlay:
-            make_nics(self, vm, action)
+        self._power(vm, "Running" if action.start else "Halted", action.host)
+        make_nics(self, vm, action)
         make_hardware(self, vm, todo.spec.hardware)
         for planned in action.disks:
             self.add_data_disk(vm, planned.name, planned.position, action.sr_of(planned).ref, planned.size)
         for kept in action.kept_disks:
             self.attach(vm, kept.ref, kept.labels["position"])
+        for item in action.kept_items:
+            fields = {"virtual_size": str(item.size)} if isinstance(item, GrowDisk) else {"on_boot": item.want}
+            self.records["VDI"][item.disk.ref].update(fields)
         for disk in (action.kept_overlay, *action.kept_disks):
             if disk:
                 labels = self.records["VDI"][disk.ref]["other_config"]
@@ -347,23 +355,24 @@ class World:
         if vm:
             self.remove("VM", vm)
 
-    def _power(self, vm: str, state: str) -> None:
-        running = state == "Running"
-        self.records["VM"][vm].update(power_state=state, resident_on=self.host if running else NULL)
+    def _power(self, vm: str, state: str, host: Host | None = None, before: str = NULL) -> None:
+        running, where = state == "Running", host.ref if host else before if before != NULL else self.host
+        self.records["VM"][vm].update(power_state=state, resident_on=where if running else NULL)
         for device in (*self.records["VBD"].values(), *self.records["VIF"].values()):
             if device["VM"] == vm:
                 device["currently_attached"] = running
 
     def _change(self, action: plan.Change) -> None:
         vm = action.instance.vm
+        before = self.records["VM"][vm.ref]["resident_on"]
         if action.stop:
             self._power(vm.ref, "Halted")
         if action.lost:
             self._reattach(action.lost)
         for item in action.items:
             carry_out_item(self, vm, item)
-        if action.start:
-            self._power(vm.ref, "Running")
+        if action.start:  # a restart stays where it is
+            self._power(vm.ref, "Running", action.host, before)
 
     def _reattach(self, action: plan.Reattach) -> None:
         vm = action.instance.vm.ref
@@ -380,7 +389,7 @@ class World:
         for nic in action.nics:
             self.add_nic(vm, nic.device, nic.mac)
         if action.start:
-            self._power(vm, "Running")
+            self._power(vm, "Running", action.host)
 
 
 def _shuffle(items: list[Any], source: random.Random) -> list[Any]:

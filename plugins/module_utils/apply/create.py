@@ -21,10 +21,12 @@ from ..model.records import Disk
 from ..plan import blocked
 from ..plan.actions import Create, NicPlan
 from ..plan.attachments import OVERLAY, ROOT, SWAP, nic_label, parse_nic_label
+from ..plan.changes import GrowDisk
 from ..plan.spec import VmPoolSpec
 from ..seed.host_keys import generate_host_key
 from ..seed.tools import ToolError
 from ..xapi.errors import ApiFailure, XapiError
+from .alter_disks import change_on_boot, grow_disk
 from .disks import attach_disk, make_empty_disk
 from .hardware import set_hardware
 from .nics import create_vif, new_mac
@@ -173,6 +175,9 @@ def _make_disks(making: _Making) -> None:
         "version": str(create.master.number),
         "master_id": create.master.master_id,
     }
+    for item in create.kept_items:
+        grow_disk(site, item) if isinstance(item, GrowDisk) else change_on_boot(site, item)
+        site.done(item.text())
     if create.kept_overlay:
         attach_disk(site, vm, create.kept_overlay.ref, OVERLAY)
     elif making.host_key:

@@ -13,7 +13,7 @@ from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, Host, Network, StorageRepository
 from .action import Action, BaseAction, OnInstance
-from .changes import ON_DISKS, Item, item_space
+from .changes import ON_DISKS, DiskItem, Item, item_space
 from .sizes import show_size
 from .spec import VmPoolSpec
 from .storage import Space, empty_cost, first_cost, full_cost, total
@@ -86,6 +86,7 @@ class Create(BaseAction):
     start: bool
     kept_overlay: Disk | None = None
     kept_disks: tuple[Disk, ...] = ()  # data disks that belong to the kept overlay
+    kept_items: tuple[DiskItem, ...] = ()  # what is to be changed of kept disks before they are attached
     disks: tuple[DiskPlan, ...] = ()  # data disks to be made
     on_boot: str = "persist"  # of the overlay
     host: Host | None = None  # where it is to be; None = XAPI chooses
@@ -105,6 +106,7 @@ class Create(BaseAction):
         if self.swap_size:
             found.append(_empty_disk(sr, self.swap_size))
         found += [_empty_disk(self.sr_of(disk), disk.size) for disk in self.disks]
+        found += [space for item in self.kept_items if (space := item_space(item))]
         return total(found)
 
     def objects(self) -> tuple[str, ...]:
@@ -118,6 +120,7 @@ class Create(BaseAction):
                 parts = [f"made anew with its kept overlay {self.kept_overlay.uuid}"]
             else:
                 parts = [f"VM was deleted by hand; made anew with its overlay {self.kept_overlay.uuid}"]
+        parts += [item.text() for item in self.kept_items]
         parts += [f"disk {disk.name} {show_size(disk.size)}" for disk in self.disks]
         if self.host:
             parts = [f"on {self.host.name}", *parts]

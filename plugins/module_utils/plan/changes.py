@@ -293,6 +293,9 @@ Item = Union[
 #: Those which write to a disk that is there: their ``disk``, which may be None.
 ON_DISKS = (AttachDisk, GrowDisk, SetOnBoot, SetSwap, ResetOverlay, RevertOverlay, DeleteOverlay)
 
+#: What can be changed of a disk that no VM has.
+DiskItem = Union[GrowDisk, SetOnBoot]
+
 
 def item_space(item: Item) -> Space | None:
     """What an item takes of an SR; None = nothing."""

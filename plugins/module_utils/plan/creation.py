@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Iterator
 
 from ..model.labels import Kind
 from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool, Network
 from .actions import Create, DiskPlan, NicPlan
 from .addresses import nth_address
+from .changes import DiskItem, GrowDisk, SetOnBoot
 from .data_disks import data_disks_of
 from .lookup import find_network
 from .naming import instance_name
@@ -80,8 +82,21 @@ def revive(
         overlay_size=overlay.size,
         kept_overlay=overlay,
         kept_disks=kept,
-        on_boot=overlay.on_boot,
+        kept_items=tuple(_kept_items(spec, pool, overlay, kept)),
     )
+
+
+def _kept_items(spec: VmPoolSpec, pool: HostPool, overlay: Disk, kept: tuple[Disk, ...]) -> Iterator[DiskItem]:
+    """How disks that lost their VM differ from the declaration; once the instance runs, most of it needs a restart."""
+    if overlay.size < spec.overlay.size:
+        yield GrowDisk(overlay, "overlay", spec.overlay.size, pool.srs[overlay.sr], live=True)
+    if overlay.on_boot != spec.overlay.on_boot:
+        yield SetOnBoot(overlay, spec.overlay.on_boot, live=True)
+    sizes = {disk.name: disk.size for disk in spec.disks}
+    for disk in kept:
+        name = disk.labels["disk"]
+        if disk.size < sizes.get(name, 0):
+            yield GrowDisk(disk, f"disk {name}", sizes[name], pool.srs[disk.sr], live=True)
 
 
 def _nic(device: int, network: Network, wish: NetworkSpec, number: int) -> NicPlan:
