@@ -84,6 +84,13 @@ def test_overlays_that_are_kept_are_used_again_with_all_that_is_on_them(lab: Lab
     assert [sha256_of(lab, find_disk(lab, f"web-002 {disk}")) for disk in ("overlay", "db", "logs")] == hashes
     assert picture(lab) == clean
     assert not apply(lab, 2, **options)["changed"]
+    # Before its VM is made anew, it grows to what is declared by now.
+    apply(lab, 1, **options)
+    options |= {"overlay": {"size": "2 GiB"}, "disks": [{**DISKS[0], "size": "5 GiB"}, *DISKS[1:]]}
+    (larger,) = apply(lab, 2, **options)["instances"][1:]
+    assert (larger["overlay"]["uuid"], larger["overlay"]["size"]) == (before["overlay"]["uuid"], 2 << 30)
+    assert lab.xapi.VDI.get_virtual_size(find_disk(lab, "web-002 logs")) == str(5 << 30)
+    assert not apply(lab, 2, **options)["changed"]
 
 
 def test_absence_deletes_kept_overlays_too(lab: Lab) -> None:
