@@ -100,8 +100,9 @@ plan_text:
   elements: str
 outcomes:
   description:
-      - What became of each action. C(state) is C(done), C(failed), C(stopped) (midway, by a signal) or C(untried) (not begun);
-        C(steps) are those that were done, C(changed) says whether anything was written, C(msg) why it failed.
+      - What became of each action. C(state) is C(done), C(failed), C(stopped) (midway, by a signal) or C(untried)
+        (not begun); C(steps) are those that were done, C(changed) says whether anything was written, C(msg) why it
+        failed.
   returned: when something was done
   type: list
   elements: dict

@@ -102,6 +102,7 @@ def bring_about(client: Client, order: Order) -> Report:
     if not plan.changes and not any(is_left(pool, lock) for lock in locks):
         return Report(plan, pool, changed=False)
     # Loaded only now: most runs find nothing to do, and end sooner without what would do it.
+    from .progress import reported
     from .run import apply_plans
 
     with locked(client, pool, locks, order.lock_timeout):
@@ -110,7 +111,8 @@ def bring_about(client: Client, order: Order) -> Report:
         plan = order.make_plan(pool)
         if not set(_vm_pools(plan)) <= set(names):
             raise Refused("While this run waited, another one moved what it works on to another VM pool. Run it again.")
-        outcomes = apply_plans(client, pool, plan.pools)
+        with reported(client, plan.pools) as report:
+            outcomes = apply_plans(client, pool, plan.pools, report)
     changed = any(outcome.has_changed for outcome in outcomes)
     pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
     return Report(plan, pool, changed, tuple(outcomes), tuple(silent), client.stopping.is_set())
