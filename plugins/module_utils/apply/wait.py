@@ -19,6 +19,9 @@ from .stopping import Stopped
 #: Seconds that one event.from may block.
 _POLL = 2.0
 
+#: XAPI takes no call of more than 300 KiB: beyond so many VMs it is asked for all.
+_MOST_NAMED = 1000
+
 
 def wait_for_guests(
     client: Client, pool: HostPool, vm_pool: str, names: Iterable[str], timeout: float
@@ -43,13 +46,17 @@ def wait_for_guests(
 
 def _watch(client: Client, vms: set[str], deadline: float) -> None:
     """Return when all of these VMs, by reference, report an address or are halted, or at the deadline."""
-    classes = ["vm_guest_metrics", *(f"vm/{vm}" for vm in sorted(vms))]
+    each = [f"vm/{vm}" for vm in sorted(vms)] if len(vms) <= _MOST_NAMED else ["vm"]
+    classes = ["vm_guest_metrics", *each]
     records: dict[str, Mapping[str, Any]] = {}
     networks: dict[str, Mapping[str, str]] = {}
-    token = ""
+    token, generation = "", client.generation
     while (left := deadline - time.monotonic()) > 0:
         if client.stopping.is_set():
             raise Stopped
+        if generation != client.generation:
+            # Another login, perhaps at another coordinator: its tokens count anew.
+            token, generation = "", client.generation
         batch = client.read("event.from", classes, token, min(_POLL, left))
         token = batch["token"]
         for event in batch["events"]:
