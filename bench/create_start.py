@@ -124,6 +124,16 @@ def check(lab: Lab, count: int, srs: list[str]) -> None:
         )
 
 
+def stages(log: list[dict[str, Any]], began: float, seconds: float) -> list[Figure]:
+    """Where the time went: before, while and after the SRs make overlays. ``began`` is epoch seconds."""
+    asked = [entry["time"] - began for entry in log if entry["method"] == "Async.VDI.create"]
+    return [
+        Figure("... before the first overlay is asked for", asked[0], "s"),
+        Figure("... from there to the last", asked[-1] - asked[0], "s"),
+        Figure("... from there to the end", seconds - asked[-1], "s"),
+    ]
+
+
 def processor_time(process: int) -> float:
     """Seconds of processor time that a process has had."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -138,9 +148,9 @@ def main() -> None:
         srs = prepare(lab)
         lab.pace(**SECONDS)
         lab.reset_calls()
-        before, children = processor_time(lab.process.pid), os.times()
+        before, children, began = processor_time(lab.process.pid), os.times(), time.time()
         seconds = apply(declaration(lab, count, srs))
-        calls, lab_time = lab.calls()["total"], processor_time(lab.process.pid) - before
+        calls, lab_time = lab.calls(), processor_time(lab.process.pid) - before
         controller = os.times().children_user + os.times().children_system
         controller -= children.children_user + children.children_system
         lab.pace()
@@ -152,7 +162,8 @@ def main() -> None:
             Figure("lower bound of XAPI's own serialisation", least, "s"),
             Figure("wall time", seconds, "s"),
             Figure("wall time, as multiple of the lower bound", seconds / least, "times", GOAL),
-            Figure("calls an instance", calls / count),
+            *stages(calls["log"], began, seconds),
+            Figure("calls an instance", calls["total"] / count),
             Figure("processor time of the controller an instance", 1000 * controller / count, "ms"),
             Figure("processor time of the lab an instance", 1000 * lab_time / count, "ms"),
         ],
