@@ -289,6 +289,8 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_not() -> None:
         answers = iter([failure("OTHER_OPERATION_IN_PROGRESS", "VM", "a", "clone", "t")])
         with pytest.raises(ApiFailure):
             client.call("VM.assert_can_boot_here", "vm", "host")  # who asks wants to know how it is now
+        answers = iter([failure("HOST_STILL_BOOTING"), success("done")])
+        assert client.call("VM.get_all") == "done"
 
 
 def test_waits_get_longer_and_end() -> None:

@@ -127,7 +127,7 @@ class Client:
                 # XAPI checks session and coordinator before it does anything, so the call did not run.
                 if failure.code in ("SESSION_INVALID", "HOST_IS_SLAVE") and not self._closed:
                     self._recover(attempt, now, patience, failure)
-                elif is_read(method) or not may_pass(failure) or not patience.wait():
+                elif not self._passes(method, failure) or not patience.wait():
                     raise
             except _NotSpoken:
                 raise
@@ -138,6 +138,10 @@ class Client:
                 if attempt:
                     self._recover(attempt, now, patience, problem)
         raise AssertionError("a count has no end")
+
+    def _passes(self, method: str, failure: ApiFailure) -> bool:
+        """Whether to wait for better times. Who asks how things are wants to know that they are not good now."""
+        return failure.code == "HOST_STILL_BOOTING" if is_read(method) else may_pass(failure)
 
     def _recover(self, attempt: int, lost: _Conversation, patience: Patience, reason: XapiError) -> None:
         """Log in again: where the reason says, where we were, or at another host, which knows its coordinator.
