@@ -10,10 +10,6 @@ options:
   master:
     description: The master image, by name (its promoted version) or with a version, such as V(noble:7).
     type: str
-  instance_name:
-    description: Template of instance names, also used as hostnames. C({pool}) and C({number}) stand for their values.
-    type: str
-    default: "{pool}-{number:03d}"
   overlay:
     description: The overlay disk of each instance.
     type: dict
@@ -33,107 +29,8 @@ options:
         choices: [persist, reset]
         default: persist
   swap:
-    description: Size of a swap disk for each instance, such as V(512 MiB). Without it there is none.
+    description: Size of a swap disk for each instance, such as V(512 MiB). Without it there is none, or none any more.
     type: str
-  hardware:
-    description:
-      - Hardware of each instance; what is left out is as the golden VM's in new instances, and not compared in others.
-    type: dict
-    suboptions:
-      profile:
-        description: Name of one of O(hardware_profiles), whose values hold unless they are given here.
-        type: str
-      vcpus:
-        description: Number of vCPUs.
-        type: int
-      vcpus_max:
-        description: Number of vCPUs to which a running instance may grow; as O(hardware.vcpus) by default.
-        type: int
-      memory:
-        description: Memory, such as V(2 GiB).
-        type: str
-      memory_max:
-        description: Memory to which a running instance may grow; as O(hardware.memory) by default.
-        type: str
-      cores_per_socket:
-        description: How many vCPUs the guest sees as cores of one socket.
-        type: int
-      cpu_weight:
-        description: Weight in Xen's scheduler, from V(1) to V(65535).
-        type: int
-      cpu_cap:
-        description: The most CPU time it gets, in hundredths of a physical CPU; V(0) is no limit.
-        type: int
-  hardware_profiles:
-    description: Hardware by name, with the words of O(hardware), for O(hardware.profile).
-    type: dict
-  disks:
-    description: Data disks of each instance, in order. They are empty when they are made.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description: Its name, by which it is known.
-        type: str
-        required: true
-      size:
-        description: Its size, such as V(10 GiB). It may grow and never shrinks.
-        type: str
-        required: true
-      sr:
-        description: Name or uuid of its SR; the overlay's by default.
-        type: str
-  networks:
-    description: The NICs of each instance, in order. By default, those of the golden VM, with DHCP.
-    type: list
-    elements: dict
-    suboptions:
-      network:
-        description: Name or uuid of the network; the golden VM's at the same place by default.
-        type: str
-      ipv4:
-        description: IPv4 of this NIC.
-        type: dict
-        suboptions:
-          method:
-            description: V(static) when there are O(networks[].ipv4.addresses), else V(dhcp).
-            type: str
-            choices: [dhcp, static, none]
-          addresses:
-            description: Ranges such as V(10.0.4.11-10.0.4.90/24). Instance number n gets the n-th address.
-            type: list
-            elements: str
-          gateway:
-            description: Default gateway.
-            type: str
-      ipv6:
-        description: IPv6 of this NIC.
-        type: dict
-        suboptions:
-          method:
-            description: V(static) when there are O(networks[].ipv6.addresses), else V(auto) (router advertisements).
-            type: str
-            choices: [auto, dhcp, static, none]
-          addresses:
-            description: Ranges such as V(fd00:4::11-fd00:4::90/64). Instance number n gets the n-th address.
-            type: list
-            elements: str
-          gateway:
-            description: Default gateway.
-            type: str
-      dns:
-        description: Name servers.
-        type: list
-        elements: str
-      search:
-        description: Search domains.
-        type: list
-        elements: str
-  authorized_keys:
-    description:
-      - Public SSH keys that may log in to new instances as root, in the form of an C(authorized_keys) file.
-      - A text of one or several lines, or a list of such texts.
-    type: raw
   power_state:
     description:
       - Whether instances are to be V(running) or V(halted).
@@ -179,11 +76,6 @@ options:
         type: str
         choices: [delete, keep]
         default: delete
-  allow_restart:
-    description:
-      - Whether running instances may be restarted for changes that need a halted VM. Without it the plan names them.
-    type: bool
-    default: false
   fail_fast:
     description: Whether to begin nothing more as soon as one instance has failed. Without it the others go on.
     type: bool

@@ -65,21 +65,39 @@ CONCURRENCY_OPTIONS: Specification = {
     "per_sr": {"type": "int", "default": 2},
 }
 
-#: How one VM pool's instances are to be; ``name`` and ``size`` stand beside it.
-VM_POOL_OPTIONS: Specification = {
-    "master": {"type": "str"},
+#: How an instance is to be, whether it is declared with its VM pool or alone: documented in doc fragment guest.
+GUEST_OPTIONS: Specification = {
     "instance_name": {"type": "str", "default": "{pool}-{number:03d}"},
-    "overlay": {"type": "dict", "options": OVERLAY_OPTIONS},
-    "swap": {"type": "str"},
     "hardware": {"type": "dict", "options": HARDWARE_OPTIONS},
     "hardware_profiles": {"type": "dict"},
     "disks": {"type": "list", "elements": "dict", "options": DISK_OPTIONS},
     "networks": {"type": "list", "elements": "dict", "options": NETWORK_OPTIONS},
     "authorized_keys": {"type": "raw", "no_log": False},
+    "allow_restart": {"type": "bool", "default": False},
+}
+
+#: The rest of what one instance is asked to be: what is not given is not compared, so that nothing has a default.
+INSTANCE_OPTIONS: Specification = {
+    **GUEST_OPTIONS,
+    "master": {"type": "str"},
+    "overlay": {
+        "type": "dict",
+        "options": {
+            name: {k: v for k, v in option.items() if k != "default"} for name, option in OVERLAY_OPTIONS.items()
+        },
+    },
+    "swap": {"type": "str"},
+}
+
+#: How one VM pool's instances are to be; ``name`` and ``size`` stand beside it.
+VM_POOL_OPTIONS: Specification = {
+    **GUEST_OPTIONS,
+    "master": {"type": "str"},
+    "overlay": {"type": "dict", "options": OVERLAY_OPTIONS},
+    "swap": {"type": "str"},
     "power_state": {"type": "str", "choices": ["running", "halted", "unmanaged"], "default": "running"},
     "placement": {"type": "dict", "options": PLACEMENT_OPTIONS},
     "scale_in": {"type": "dict", "options": SCALE_IN_OPTIONS},
-    "allow_restart": {"type": "bool", "default": False},
     "fail_fast": {"type": "bool", "default": False},
     "concurrency": {"type": "dict", "options": CONCURRENCY_OPTIONS},
 }

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - skinnybox.xenserver.locking
   - skinnybox.xenserver.waiting
   - skinnybox.xenserver.vm_pool
+  - skinnybox.xenserver.guest
   - skinnybox.xenserver.attributes
 options:
   name:

@@ -50,13 +50,17 @@ instances:
       power_state: Running
       host: xen2
       vcpus: 2
+      vcpus_max: 4
       memory: 2147483648
+      memory_max: 4294967296
       addresses: [10.0.4.11]
       static_addresses: [10.0.4.11/24]
+      networks: [Production]
       macs: ["0a:4e:15:92:aa:01"]
       ssh_host_key: ssh-ed25519 AAAAC3… root@web-001
       overlay: {uuid: 7c0f…, size: 1073741824, used: 16908288, sr: Local SSD 2}
       swap:
+      disks: [{name: data, uuid: 1d2c…, size: 10737418240, used: 2097152, sr: Local SSD 2}]
       report: {state: ok}
 pools:
   description: The VM pools that have instances, with the number of their instances and of those which run.

@@ -10,13 +10,15 @@ from typing import Any, Callable, Mapping
 
 from ..plan import actions as plan
 from ..plan.actions import VmPoolPlan
+from ..plan.instance_actions import Rebuild, Restart
 from ..plan.overlay_actions import GrowKept, RemoveSnapshot, TakeSnapshot
 from ..xapi.errors import XapiError
 from . import alter, change
 from .create import NotMade, make_instance
 from .overlay_disk import grow_kept
 from .ownership import destroy_disk
-from .power import shut_down_vm, start_placed
+from .power import reboot_vm, shut_down_vm, start_placed
+from .rebuild import rebuild
 from .snapshots import take_snapshot
 from .stopping import Stopped
 from .worksite import Worksite
@@ -62,8 +64,18 @@ def _start(site: Worksite, _plan: VmPoolPlan, action: plan.Start) -> None:
     start_placed(site, action.instance.vm.ref, action.host, action.pinned)
 
 
+def _restart(site: Worksite, _plan: VmPoolPlan, action: Restart) -> None:
+    reboot_vm(site, action.instance.vm.ref, force=action.force)
+
+
+def _rebuild(site: Worksite, plan_: VmPoolPlan, action: Rebuild) -> None:
+    if plan_.spec is None:
+        raise ValueError("a plan that rebuilds instances needs the declaration of their VM pool")
+    rebuild(site, plan_.spec, action)
+
+
 def _stop(site: Worksite, _plan: VmPoolPlan, action: plan.Stop) -> None:
-    shut_down_vm(site, action.instance.vm.ref, force=False)
+    shut_down_vm(site, action.instance.vm.ref, force=action.force)
 
 
 def _remove(site: Worksite, _plan: VmPoolPlan, action: plan.Remove) -> None:
@@ -95,6 +107,8 @@ WORK: Mapping[type, Work] = {
     plan.Create: Work(_create, "not created", "What was made of it is removed by the next run."),
     plan.Reattach: Work(_reattach, "not repaired", "Its data is untouched."),
     plan.Change: Work(_change, "not changed", "What was not changed is as it was."),
+    Restart: Work(_restart, "not restarted", "It is as it was."),
+    Rebuild: Work(_rebuild, "not rebuilt", "Its rebuilding has begun, and is done again by the next run."),
     plan.Start: Work(_start, "not started", "It stays halted."),
     plan.Stop: Work(_stop, "not shut down", "It still runs: shut it down in the guest."),
     plan.Remove: Work(_remove, "not removed", "The next run finishes its removal."),

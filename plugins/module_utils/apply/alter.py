@@ -11,31 +11,19 @@ declared.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from ..model.instances import RESTARTING, Instance
 from ..model.labels import PREFIX
 from ..plan import changes
 from ..plan.actions import Change
-from ..xapi.errors import ApiFailure, XapiError
+from ..plan.changes import Item
+from ..xapi.errors import XapiError
 from . import alter_disks, alter_nics, alter_vm, overlay_disk
 from .change import check_vm, reattach
-from .power import shut_down_vm, start_vm
+from .power import shut_down_vm, start_placed
 from .stopping import Stopped
 from .worksite import Worksite
-
-#: Why a host cannot start a VM that another one may.
-_ELSEWHERE = frozenset(
-    {
-        "HOST_DISABLED",
-        "HOST_EVACUATE_IN_PROGRESS",
-        "HOST_NOT_ENOUGH_FREE_MEMORY",
-        "HOST_NOT_LIVE",
-        "HOST_OFFLINE",
-        "VM_REQUIRES_NETWORK",
-        "VM_REQUIRES_SR",
-    }
-)
 
 #: How each item is carried out; all of them raise XapiError.
 _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
@@ -66,51 +54,46 @@ _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
 
 def change(site: Worksite, action: Change) -> None:
     """Do all that the action says. Raises XapiError, ToolError; then a VM that ran is started again."""
-    instance = action.instance
-    vm, host = instance.vm.ref, None
-    check_vm(site, instance.vm)
-    if action.stop and action.start:
-        site.add_key("VM", vm, PREFIX + RESTARTING, "true")
-        host = instance.vm.host
+    vm = action.instance.vm
+    restarts = action.stop and action.start
+    check_vm(site, vm)
+    if restarts:
+        site.add_key("VM", vm.ref, PREFIX + RESTARTING, "true")
     if action.stop:
-        shut_down_vm(site, vm, force=action.force)
+        shut_down_vm(site, vm.ref, force=action.force)
     try:
-        _do_items(site, action)
+        if action.lost:
+            reattach(site, action.lost)
+        do_items(site, action.instance, action.items, running=vm.power_state == "Running" and not action.stop)
     except Stopped:
         raise
     except Exception:
-        if host:
+        if restarts:
             # Whoever looks at the failure had better find the service up.
             with suppress(XapiError):
-                _start(site, action, host)
+                _start(site, action)
         raise
     if action.start:
-        _start(site, action, host)
-    elif RESTARTING in instance.vm.labels:
-        _forget_restart(site, vm)
+        _start(site, action)
+    elif action.instance.is_being_restarted:
+        forget_restart(site, vm.ref)
 
 
-def _do_items(site: Worksite, action: Change) -> None:
-    running = action.instance.vm.power_state == "Running" and not action.stop
-    if action.lost:
-        reattach(site, action.lost)
-    for item in action.items:
-        _DO[type(item)](site, action.instance, item, running)
+def do_items(site: Worksite, instance: Instance, items: Iterable[Item], running: bool) -> None:
+    """Carry out items one by one, on a VM that is running or halted. Raises XapiError, ToolError."""
+    for item in items:
+        _DO[type(item)](site, instance, item, running)
         site.done(item.text())
 
 
-def _start(site: Worksite, action: Change, host: str | None) -> None:
-    """Start the VM, after a restart on the host where it ran unless that cannot take it any more."""
-    vm = action.instance.vm.ref
-    try:
-        start_vm(site, vm, host)
-    except ApiFailure as failure:
-        if host is None or failure.code not in _ELSEWHERE:
-            raise
-        start_vm(site, vm)
-    if host or RESTARTING in action.instance.vm.labels:
-        _forget_restart(site, vm)
-
-
-def _forget_restart(site: Worksite, vm: str) -> None:
+def forget_restart(site: Worksite, vm: str) -> None:
+    """Nobody has to start the VM any more. Raises XapiError."""
     site.repeat("VM.remove_from_other_config", vm, PREFIX + RESTARTING)
+
+
+def _start(site: Worksite, action: Change) -> None:
+    """Start the VM; after a restart where it ran, unless that host cannot take it any more."""
+    vm = action.instance.vm
+    start_placed(site, vm.ref, site.pool.hosts.get(vm.host) if action.stop else action.host, action.pinned)
+    if action.stop or action.instance.is_being_restarted:
+        forget_restart(site, vm.ref)

@@ -86,6 +86,22 @@ def shut_down_vm(site: Worksite, vm: str, force: bool) -> None:
     site.done("shut down")
 
 
+def reboot_vm(site: Worksite, vm: str, force: bool) -> None:
+    """Reboot a running VM; with `force` reset it when the guest does not follow. Raises XapiError.
+
+    Whether a reboot whose answer got lost has happened, nobody can see: it is done again.
+    """
+    host = site.read("VM.get_resident_on", vm)
+    with site.windows.vm_operation(None if host == NULL else host):
+        try:
+            site.settle(lambda: site.run("VM.clean_reboot", vm, timeout=SHUTDOWN_TIMEOUT), lambda: None)
+        except (ApiFailure, TaskTimeout):
+            if not force:
+                raise
+            site.settle(lambda: site.run("VM.hard_reboot", vm), lambda: None)
+    site.done("restarted")
+
+
 def _shuts_down(site: Worksite, vm: str, force: bool) -> bool:
     """Ask the guest to shut down; whether it did. Raises when it did not and may not be forced."""
     try:

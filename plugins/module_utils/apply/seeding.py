@@ -32,8 +32,13 @@ def make_overlay(
     nics: list[tuple[NicPlan, str]],
     host_key: HostKey,
     labels: Mapping[str, str],
+    machine: str | None = None,
+    finished: bool = True,
 ) -> NewDisk:
-    """Make the overlay disk of an instance with its identity in it. Raises XapiError, ToolError."""
+    """Make the overlay disk of an instance with its identity in it; see :func:`make_disk`.
+
+    ``machine`` is a uuid for a machine-id that is not the instance's uuid. Raises XapiError, ToolError.
+    """
     nics_label = nic_label([(nic.device, mac, nic.network.uuid) for nic, mac in nics])
     labels = {**labels, "host_key": host_key.public, "nics": nics_label}
 
@@ -47,11 +52,12 @@ def make_overlay(
             authorized_keys=spec.authorized_keys,
             host_key=host_key,
             network=create.master.network,
+            machine=machine,
         )
         return build_overlay(identity, disk.size, directory)
 
     sr = create.overlay_sr.ref
-    disk = make_disk(site, create.name, sr, Kind.OVERLAY, create.overlay_size, labels, build)
+    disk = make_disk(site, create.name, sr, Kind.OVERLAY, create.overlay_size, labels, build, finished)
     if create.on_boot != "persist":  # as XAPI makes disks
         set_on_boot(site, disk.ref, sr, create.on_boot)
     return disk

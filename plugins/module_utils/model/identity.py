@@ -101,8 +101,8 @@ class Identity:
     """What the controller writes onto an instance's overlay disk.
 
     ``instance`` and ``overlay`` are uuids (of the instance, of its overlay VDI), ``pool`` is the VM pool's
-    name, ``network`` says which way the guest is configured. Raises ValueError for whatever the guest could
-    not use.
+    name, ``network`` says which way the guest is configured, ``machine`` is a uuid when /etc/machine-id is not to be
+    made of the instance's. Raises ValueError for whatever the guest could not use.
     """
 
     instance: str
@@ -113,10 +113,12 @@ class Identity:
     authorized_keys: tuple[str, ...]
     host_key: HostKey
     network: str = NETPLAN
+    machine: str | None = None
 
     def __post_init__(self) -> None:
         _check_uuid("instance", self.instance)
         _check_uuid("overlay", self.overlay)
+        _check_uuid("machine", self.machine or self.instance)
         check_hostname(self.hostname)
         if not self.pool or not self.pool.isprintable():
             raise ValueError(f"VM pool name {self.pool!r} is empty or has control characters.")
@@ -132,8 +134,8 @@ class Identity:
 
     @property
     def machine_id(self) -> str:
-        """The content of /etc/machine-id: the instance's uuid as 32 hexadecimal digits (machine-id(5))."""
-        return self.instance.replace("-", "")
+        """The content of /etc/machine-id: a uuid as 32 hexadecimal digits (machine-id(5))."""
+        return (self.machine or self.instance).replace("-", "")
 
 
 def check_hostname(name: str) -> None:

@@ -20,8 +20,9 @@ _UNFINISHED = re.compile(r"^(?P<instance>.+) \[skinnybox: unfinished, pool (?P<p
 #: Value of a VM's label ``removing`` when its overlay is to stay.
 KEEP = "keep"
 
-#: Label of a VM that is being restarted by a run of ours.
+#: Label of a VM that is being restarted by a run of ours, and of one that is being rebuilt: the master version's id.
 RESTARTING = "restarting"
+REBUILDING = "rebuilding"
 
 #: What belongs to an instance and to nobody else.
 _DISKS = frozenset(kind.value for kind in (Kind.OVERLAY, Kind.SWAP, Kind.DATA, Kind.SNAPSHOT))
@@ -64,7 +65,8 @@ class Instance:
 
     @property
     def is_being_rebuilt(self) -> bool:
-        return "rebuilding" in self.vm.labels
+        """Whether a run of ours has begun to give it a fresh overlay."""
+        return REBUILDING in self.vm.labels
 
     @property
     def addresses(self) -> tuple[str, ...]:

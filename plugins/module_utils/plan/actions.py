@@ -225,7 +225,9 @@ class Start(OnInstance):
 
 @dataclass(frozen=True)
 class Stop(OnInstance):
-    """Shut an instance down that should be halted."""
+    """Shut an instance down that should be halted; with ``force`` also when its guest does not follow."""
+
+    force: bool = False
 
     def text(self) -> str:
         return "running: shut down"

@@ -20,12 +20,13 @@ from .naming import instance_name
 from .refusal import Refused
 from .spec import Family, NetworkSpec, VmPoolSpec
 
+_AUTOMATIC = NetworkSpec(None, Family("dhcp"), Family("auto"))
+
 
 def networks_of(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> list[tuple[Network, NetworkSpec]]:
     of_golden_vm = master.blueprint.labels["networks"].split()
     if not spec.networks:
-        automatic = NetworkSpec(None, Family("dhcp"), Family("auto"))
-        return [(find_network(pool, uuid), automatic) for uuid in of_golden_vm]
+        return [(find_network(pool, uuid), _AUTOMATIC) for uuid in of_golden_vm]
     found = []
     for index, network in enumerate(spec.networks):
         wanted = network.network or (of_golden_vm[index] if index < len(of_golden_vm) else None)
@@ -42,12 +43,16 @@ def create_instance(
     networks: list[tuple[Network, NetworkSpec]],
     disks: tuple[DiskPlan, ...],
     number: int,
+    name: str | None = None,
 ) -> Create:
-    """An instance to be made with its overlay where its master is; see plan.assignment for where it goes."""
+    """An instance to be made with its overlay where its master is; see plan.assignment for where it goes.
+
+    Its name is that of its number unless it is given.
+    """
     if master.root is None:
         raise Refused(f"Master image {master.title} has lost its root disk.")
     return Create(
-        name=instance_name(spec.instance_name, spec.name, number),
+        name=name or instance_name(spec.instance_name, spec.name, number),
         number=number,
         master=master,
         nics=tuple(_nic(device, network, wish, number) for device, (network, wish) in enumerate(networks)),
@@ -97,6 +102,11 @@ def _kept_items(spec: VmPoolSpec, pool: HostPool, overlay: Disk, kept: tuple[Dis
         name = disk.labels["disk"]
         if disk.size < sizes.get(name, 0):
             yield GrowDisk(disk, f"disk {name}", sizes[name], pool.srs[disk.sr], live=True)
+
+
+def automatic_nic(device: int, network: Network) -> NicPlan:
+    """A NIC of which nothing is declared: with DHCP and router advertisements."""
+    return _nic(device, network, _AUTOMATIC, 0)
 
 
 def _nic(device: int, network: Network, wish: NetworkSpec, number: int) -> NicPlan:

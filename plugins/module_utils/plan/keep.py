@@ -14,12 +14,18 @@ from .actions import Action, Attention, Change, Reattach, Start, Stop
 from .attachments import lost_attachments
 from .changes import Item
 from .drift import Drift
+from .rebuild import plan_rebuild, version_to_finish
 from .spec import VmPoolSpec
 
 
 def keep(spec: VmPoolSpec, pool: HostPool, drift: Drift, instance: Instance) -> Iterator[Action]:
     """Actions that bring an instance which stays to its declared state. Raises Refused."""
     state, labels = instance.vm.power_state, instance.vm.labels
+    if instance.is_being_rebuilt and drift.wish.master:
+        start = spec.power_state == "running" or (instance.is_being_restarted and spec.power_state != "halted")
+        version = version_to_finish(pool, instance, drift.wish.master)
+        yield plan_rebuild(spec, pool, drift, instance, version, "its rebuilding was interrupted", start)
+        return
     if instance.overlay is None:
         yield Attention(instance.name, "overlay disk is missing: `demolish` it and `apply`, or attach it again")
         return

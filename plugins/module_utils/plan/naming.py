@@ -34,6 +34,12 @@ def check_template(template: str, pool: str) -> None:
         raise Refused(f"instance_name: {template!r} gives every instance the same name; use {{number}} in it.")
 
 
+def number_of(template: str, pool: str, name: str) -> int | None:
+    """The number with which a template gives this name; None when it never does."""
+    numbers = (int(digits) for digits in re.findall(r"[0-9]+", name))
+    return next((n for n in numbers if n > 0 and template.format(pool=pool, number=n) == name), None)
+
+
 def free_numbers(used: Iterable[int]) -> Iterator[int]:
     """The numbers that are free, lowest first, without an end."""
     taken = set(used)

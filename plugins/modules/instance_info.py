@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instance_info
+short_description: Look at instances by their names
+version_added: 0.1.0
+author: Skinnybox contributors (@skinnybox)
+description:
+  - Returns instances, read with a handful of calls however many there are.
+extends_documentation_fragment:
+  - skinnybox.xenserver.connection
+  - skinnybox.xenserver.query
+  - skinnybox.xenserver.attributes.info
+options:
+  name:
+    description: Name of the instance; all of them by default.
+    type: str
+  pool:
+    description: Name of its VM pool; all of them by default.
+    type: str
+seealso:
+  - module: skinnybox.xenserver.instance
+  - module: skinnybox.xenserver.vm_pool_info
+"""
+
+EXAMPLES = r"""
+- name: Where does it run?
+  skinnybox.xenserver.instance_info:
+    hostname: xen1.example.com
+    password: "{{ vault_xenserver_password }}"
+    name: web-017
+    query: instances[0].host
+  register: found
+"""
+
+RETURN = r"""
+instances:
+  description: The instances, by VM pool and number; none when there is none of that name. Sizes are bytes.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: web-017
+      number: 17
+      pool: web
+      uuid: 5a1c0d3e-9a53-4b9e-8f0e-0f6a3a2d1c11
+      instance: 2f6b1c3e-7d53-4b9e-8f0e-0f6a3a2d1c22
+      master: noble
+      version: 7
+      power_state: Running
+      host: xen2
+      vcpus: 2
+      vcpus_max: 4
+      memory: 2147483648
+      memory_max: 4294967296
+      addresses: [10.0.4.27]
+      static_addresses: [10.0.4.27/24]
+      networks: [Production]
+      macs: ["0a:4e:15:92:aa:11"]
+      ssh_host_key: ssh-ed25519 AAAAC3… root@web-017
+      overlay: {uuid: 7c0f…, size: 1073741824, used: 16908288, sr: Local SSD 2}
+      swap:
+      disks: [{name: data, uuid: 1d2c…, size: 10737418240, used: 2097152, sr: Local SSD 2}]
+      report: {state: ok}
+result:
+  description: What O(query) selected from the values above.
+  returned: when O(query) is given
+  type: raw
+"""
+
+from ansible_collections.skinnybox.xenserver.plugins.module_utils import module
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import instance_facts
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import instances
+
+OPTIONS = {"name": {"type": "str"}, "pool": {"type": "str"}}
+
+
+def look(run: module.Run) -> dict:
+    """The instances that are asked for."""
+    name, pool = run.params["name"], run.read()
+    found = [one for one in instances(pool, run.params["pool"]) if name in (None, one.name)]
+    return {"instances": [instance_facts(pool, one) for one in found]}
+
+
+def main() -> None:
+    module.run_info_module(look, OPTIONS)
+
+
+if __name__ == "__main__":
+    main()
