@@ -113,7 +113,7 @@ def test_check_mode_shows_the_plan_and_writes_nothing(lab: Lab) -> None:
         result = apply(lab, size, check=True, diff=True)
         assert result["changed"]
         assert line in result["diff"]["prepared"]
-        assert result["diff"]["prepared"].startswith(f"{lab.url.removeprefix('http://')} / web: 2 of {size} instances")
+        assert result["diff"]["prepared"].startswith(f"Lab / web: 2 of {size} instances")
         assert lab.writes() == []
     assert picture(lab) == before
 
