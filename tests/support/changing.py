@@ -13,6 +13,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked, changes
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.actions import Create
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.instance_actions import Rebuild
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import Hardware
 
 if TYPE_CHECKING:
@@ -80,6 +81,33 @@ def _carry_out_nic(world: World, vm: VirtualMachine, item: changes.Item) -> None
     elif isinstance(item, changes.RemoveNic):
         del vifs[item.nic.ref]
     note_nics(world, vm.ref)
+
+
+def carry_out_rebuild(world: World, action: Rebuild) -> None:
+    """Give an instance a fresh overlay and swap disk, and have it on the master version that was planned."""
+    vm, create, record = action.instance.vm, action.create, world.records["VM"][action.instance.vm.ref]
+    for disk in (action.instance.overlay, action.instance.swap, *action.instance.superseded):
+        if disk and disk.ref in world.records["VDI"]:
+            world.remove("VDI", disk.ref)
+    for ref in [ref for ref, r in world.records["VBD"].items() if r["VM"] == vm.ref and r["userdevice"] in ("0", "3")]:
+        del world.records["VBD"][ref]
+    for disk, position, kind in ((create.master.root, "0", "Disk"), (create.master.boot, "3", "CD")):
+        assert disk is not None
+        world.attach(vm.ref, disk.ref, position, "RO", kind)
+    master = {"master": create.master.name, "version": str(create.master.number), "master_id": create.master.master_id}
+    labels = record["other_config"]
+    labels.update({f"skinnybox:{name}": value for name, value in master.items()})
+    labels["skinnybox:addresses"] = " ".join(address for nic in create.nics for address in nic.addresses)
+    for label in ("rebuilding", "restarting"):
+        labels.pop(f"skinnybox:{label}", None)
+    of_disks = _labels(world, vm) | master
+    _add_disk(world, vm, Kind.OVERLAY, "overlay", create.overlay_size, create.overlay_sr.ref, "1", of_disks)
+    if create.swap_size:
+        _add_disk(world, vm, Kind.SWAP, "swap", create.swap_size, create.overlay_sr.ref, "2", of_disks)
+    for disk_record in world.records["VDI"].values():
+        own = disk_record["other_config"]
+        if own.get("skinnybox:kind") == "overlay" and own.get("skinnybox:vm") == vm.uuid:
+            disk_record["on_boot"] = create.on_boot
 
 
 def make_nics(world: World, vm: str, create: Create) -> None:

@@ -21,8 +21,9 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import bl
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.changes import GrowDisk
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.instance_actions import Rebuild
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
-from tests.support.changing import carry_out_item, make_hardware, make_nics
+from tests.support.changing import carry_out_item, carry_out_rebuild, make_hardware, make_nics
 
 GIB = 1 << 30
 NEVER = "19700101T00:00:00Z"
@@ -296,6 +297,8 @@ class World:
                 self._reattach(action)
             elif isinstance(action, plan.Change):
                 self._change(action)
+            elif isinstance(action, Rebuild):
+                self._rebuild(action)
 
     def _create(self, todo: plan.VmPoolPlan, action: plan.Create) -> None:
         assert todo.spec is not None
@@ -373,6 +376,18 @@ class World:
             carry_out_item(self, vm, item)
         if action.start:  # a restart stays where it is
             self._power(vm.ref, "Running", action.host, before)
+
+    def _rebuild(self, action: Rebuild) -> None:
+        vm = action.instance.vm
+        before = self.records["VM"][vm.ref]["resident_on"]
+        self._power(vm.ref, "Halted")
+        if action.lost:
+            self._reattach(action.lost)
+        for item in action.items:
+            carry_out_item(self, vm, item)
+        carry_out_rebuild(self, action)
+        if action.start:
+            self._power(vm.ref, "Running", None, before)
 
     def _reattach(self, action: plan.Reattach) -> None:
         vm = action.instance.vm.ref

@@ -88,11 +88,12 @@ class Drift:
             sr = pool.srs[instance.overlay.sr]
             yield from overlay_items(wish.overlay_size, wish.on_boot, pool, instance, instance.overlay)
             yield from swap_items(wish.swap, pool, instance, instance.overlay)
-            yield from data_disk_items([(disk, where or sr) for disk, where in wish.disks], instance)
+            if wish.disks:
+                yield from data_disk_items([(disk, where or sr) for disk, where in wish.disks], instance)
         yield from attachment_items(version, instance)
         yield from _boot_items(version, instance)
-        if missing := sorted(blocked.INSTANCE.keys() - vm.blocked_operations.keys()):
-            yield BlockOperations(tuple(missing))
+        if not blocked.INSTANCE.keys() <= vm.blocked_operations.keys():
+            yield BlockOperations(tuple(sorted(blocked.INSTANCE.keys() - vm.blocked_operations.keys())))
         if vm.name != instance.name:
             yield SetName(vm.name, instance.name)
         if instance.is_being_restarted:

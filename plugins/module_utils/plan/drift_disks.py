@@ -12,7 +12,7 @@ from typing import Iterator, Sequence
 
 from ..model.instances import Instance
 from ..model.masters import MasterVersion
-from ..model.records import Attachment, Disk, HostPool, StorageRepository
+from ..model.records import Disk, HostPool, StorageRepository
 from .changes import (
     AddDisk,
     AttachDisk,
@@ -75,22 +75,21 @@ def data_disk_items(wanted: Sequence[tuple[DataDisk, StorageRepository]], instan
 
 def attachment_items(version: MasterVersion | None, instance: Instance) -> Iterator[Item]:
     """How VBDs differ from what protects the master image, and from what the guest needs."""
-    running = instance.vm.power_state == "Running"
-    masters = {"root": version.root, "boot": version.boot} if version else {}
-    for what, disk in masters.items():
-        for attachment in _of(instance, disk):
-            if attachment.owner:
-                yield DropOwner(attachment, what)
-    for what, disk, mode, kind in (
-        ("root", masters.get("root"), "RO", "Disk"),
-        ("boot", masters.get("boot"), "RO", "CD"),
-        ("overlay", instance.overlay, "RW", "Disk"),
-        ("swap", instance.swap, "RW", "Disk"),
-    ):
-        for attachment in _of(instance, disk):
-            if (attachment.mode, attachment.type) != (mode, kind):
-                yield SetAttachment(attachment, what, mode, kind, live=not running)
-
-
-def _of(instance: Instance, disk: Disk | None) -> list[Attachment]:
-    return [a for a in instance.vm.attachments if disk is not None and a.vdi == disk.ref]
+    live = instance.vm.power_state != "Running"
+    disks = {
+        disk.ref: (what, mode, kind)
+        for what, disk, mode, kind in (
+            ("root", version and version.root, "RO", "Disk"),
+            ("boot", version and version.boot, "RO", "CD"),
+            ("overlay", instance.overlay, "RW", "Disk"),
+            ("swap", instance.swap, "RW", "Disk"),
+        )
+        if disk
+    }
+    known = [(attachment, *disks[attachment.vdi]) for attachment in instance.vm.attachments if attachment.vdi in disks]
+    for attachment, what, mode, _kind in known:
+        if mode == "RO" and attachment.owner:
+            yield DropOwner(attachment, what)
+    for attachment, what, mode, kind in known:
+        if (attachment.mode, attachment.type) != (mode, kind):
+            yield SetAttachment(attachment, what, mode, kind, live)
