@@ -340,6 +340,11 @@ DAMAGES: list[tuple[str, Callable[[Site], object], set[tuple[str, str, str]]]] =
         lambda s: s.records["VM"][s.web1]["other_config"].update({"skinnybox:removing": "true"}),
         {("removal-interrupted", "warning", "VM")},
     ),
+    (
+        "killed while rebuilding",
+        lambda s: s.records["VM"][s.web1]["other_config"].update({"skinnybox:rebuilding": "x"}),
+        {("rebuild-interrupted", "warning", "VM")},
+    ),
     ("two of one number", twin, {("master-twice", "warning", "VM")}),
 ]
 IDS = [name for name, _damage, _found in DAMAGES]

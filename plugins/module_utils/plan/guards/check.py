@@ -56,6 +56,7 @@ GUARDS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     leftovers.leftovers,
     leftovers.unfinished_disks,
     leftovers.interrupted_removals,
+    leftovers.interrupted_rebuilds,
     leftovers.remains_of_masters,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Iterator
 
+from ...model.instances import REBUILDING
 from ...model.labels import Kind, Standing
 from ...model.records import Disk, VirtualMachine
 from ..master import remains
@@ -73,6 +74,20 @@ def interrupted_removals(view: View) -> Iterator[Finding]:
                 subject(instance.vm),
                 "is being removed, or a run was killed while it did: its disks may be gone already",
                 f"run apply for VM pool {instance.pool}: it goes on with the removal",
+                **view.concerned(instance.vm.labels),
+            )
+
+
+def interrupted_rebuilds(view: View) -> Iterator[Finding]:
+    """Instances that are partly of what they were, partly of what they are to be."""
+    for instance in view.instances:
+        if REBUILDING in instance.vm.labels:
+            yield Finding(
+                "rebuild-interrupted",
+                Severity.WARNING,
+                subject(instance.vm),
+                "is being rebuilt, or a run was killed while it did: it must not be started before that is done",
+                f"run apply for VM pool {instance.pool}: it goes on with it",
                 **view.concerned(instance.vm.labels),
             )
 
