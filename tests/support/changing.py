@@ -52,6 +52,10 @@ def _carry_out_device(world: World, vm: VirtualMachine, item: changes.Item) -> N
     elif isinstance(item, changes.AddDisk):
         labels = _labels(world, vm) | {"disk": item.disk}
         _add_disk(world, vm, Kind.DATA, item.disk, item.size, item.sr.ref, item.position, labels)
+    elif isinstance(item, changes.ClaimDisk):
+        labels = world.records["VDI"][item.disk.ref]["other_config"]
+        labels["skinnybox:vm"] = vm.uuid
+        labels.pop("skinnybox:kept", None)
     elif isinstance(item, changes.AttachDisk):
         ref = item.attachment.ref if item.attachment else world.attach(vm.ref, item.disk.ref, item.position)
         vbds[ref]["currently_attached"] = running

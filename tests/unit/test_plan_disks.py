@@ -156,6 +156,18 @@ def test_a_kept_overlay_whose_master_is_gone_is_named_only_when_it_is_wanted(wor
     assert todo.warnings == (f"web-002: its kept overlay {kept.uuid} cannot be used: master image noble:1 is gone",)
 
 
+def test_what_a_killed_run_took_from_the_kept_disks_is_labelled_so(world: World) -> None:
+    carry_out(world, size=1, disks=DISKS[:1])
+    for record in world.records["VDI"].values():
+        if record["other_config"].get("skinnybox:kind") == "overlay":
+            record["other_config"]["skinnybox:kept"] = "1767225600"
+        elif record["other_config"].get("skinnybox:kind") == "data":
+            record["other_config"]["skinnybox:vm"] = "that is gone"
+    todo = carry_out(world, size=1, disks=DISKS[:1])
+    assert plan_lines(todo)[1] == "  ~ web-001  overlay noted as its own, disk logs noted as its own, live"
+    assert plan(world, size=1, disks=DISKS[:1]).actions == ()
+
+
 def test_absence_deletes_kept_overlays_with_all_that_belongs_to_them(world: World) -> None:
     carry_out(world, size=2, disks=DISKS)
     carry_out(world, size=1, disks=DISKS, scale_in=KEEP)

@@ -21,6 +21,7 @@ from ..plan.changes import Item
 from ..xapi.errors import XapiError
 from . import alter_disks, alter_nics, alter_vm, overlay_disk
 from .change import check_vm, reattach
+from .disks import claim_disk
 from .power import shut_down_vm, start_placed
 from .stopping import Stopped
 from .worksite import Worksite
@@ -44,6 +45,7 @@ _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
     changes.GrowDisk: lambda site, _of, item, _running: alter_disks.grow_disk(site, item),
     changes.SetOnBoot: lambda site, _of, item, _running: alter_disks.change_on_boot(site, item),
     changes.SetSwap: lambda site, of, item, _running: alter_disks.set_swap(site, of, item),
+    changes.ClaimDisk: lambda site, of, item, _running: claim_disk(site, item.disk, of.vm.uuid),
     changes.ResetOverlay: lambda site, of, item, _running: overlay_disk.reset_overlay(site, of, item),
     changes.RevertOverlay: lambda site, of, item, _running: overlay_disk.revert_overlay(site, of, item),
     changes.DeleteOverlay: lambda site, of, item, _running: overlay_disk.delete_overlay(site, of, item),

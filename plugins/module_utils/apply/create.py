@@ -17,7 +17,6 @@ from typing import Any, Mapping
 from ..model.identity import HostKey
 from ..model.instances import unfinished_name
 from ..model.labels import PREFIX, Kind, other_config
-from ..model.records import Disk
 from ..plan import blocked
 from ..plan.actions import Create, NicPlan
 from ..plan.attachments import OVERLAY, ROOT, SWAP, nic_label, parse_nic_label
@@ -27,7 +26,7 @@ from ..seed.host_keys import generate_host_key
 from ..seed.tools import ToolError
 from ..xapi.errors import ApiFailure, XapiError
 from .alter_disks import change_on_boot, grow_disk
-from .disks import attach_disk, make_empty_disk
+from .disks import attach_disk, claim_disk, make_empty_disk
 from .hardware import set_hardware
 from .nics import create_vif, new_mac
 from .seeding import make_overlay, make_swap
@@ -112,14 +111,7 @@ def _complete(making: _Making) -> None:
     site.add_key("VM", vm, PREFIX + "uuid", making.uuid)
     for disk in (create.kept_overlay, *create.kept_disks):
         if disk is not None:
-            _take_over(making, disk)
-
-
-def _take_over(making: _Making, disk: Disk) -> None:
-    """Have a disk that has lost its VM, or was kept without one, belong to the new VM."""
-    for label in ("vm", "kept"):
-        making.site.repeat("VDI.remove_from_other_config", disk.ref, PREFIX + label)
-    making.site.add_key("VDI", disk.ref, PREFIX + "vm", making.uuid)
+            claim_disk(site, disk, making.uuid)
 
 
 def _label(making: _Making) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Mapping
 
 from ..model.labels import PREFIX, TAG, Kind, Labels, other_config
+from ..model.records import Disk
 from .worksite import Worksite
 
 
@@ -81,6 +82,14 @@ def _bears(site: Worksite, vdi: str, wanted: Mapping[str, str]) -> bool:
 def finish_disk(site: Worksite, vdi: str, uuid: str) -> None:
     """Add the uuid label to a disk: from now on it counts. Raises XapiError."""
     site.add_key("VDI", vdi, PREFIX + "uuid", uuid)
+
+
+def claim_disk(site: Worksite, disk: Disk, vm: str) -> None:
+    """Have a disk that lost its VM, or was kept without one, belong to the VM with this uuid. Raises XapiError."""
+    for label in ("vm", "kept"):
+        if label in disk.labels:
+            site.repeat("VDI.remove_from_other_config", disk.ref, PREFIX + label)
+    site.add_key("VDI", disk.ref, PREFIX + "vm", vm)
 
 
 def attach_disk(site: Worksite, vm: str, vdi: str, position: str, mode: str = "RW", kind: str = "Disk") -> str:

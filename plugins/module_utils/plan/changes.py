@@ -257,6 +257,18 @@ class SetSwap:
 
 
 @dataclass(frozen=True)
+class ClaimDisk:
+    """A disk that a killed run took from those without a VM, and whose labels still say that it has none."""
+
+    disk: Disk
+    what: str
+    live: bool = True
+
+    def text(self) -> str:
+        return f"{self.what} noted as its own"
+
+
+@dataclass(frozen=True)
 class EndRestart:
     """The end of a restart that a killed run began, so that nobody takes it for one that is still to be done."""
 
@@ -287,11 +299,12 @@ Item = Union[
     ResetOverlay,
     RevertOverlay,
     DeleteOverlay,
+    ClaimDisk,
     EndRestart,
 ]
 
 #: Those which write to a disk that is there: their ``disk``, which may be None.
-ON_DISKS = (AttachDisk, GrowDisk, SetOnBoot, SetSwap, ResetOverlay, RevertOverlay, DeleteOverlay)
+ON_DISKS = (ClaimDisk, AttachDisk, GrowDisk, SetOnBoot, SetSwap, ResetOverlay, RevertOverlay, DeleteOverlay)
 
 #: What can be changed of a disk that no VM has.
 DiskItem = Union[GrowDisk, SetOnBoot]

@@ -18,7 +18,7 @@ from . import blocked
 from .addresses import nth_address
 from .changes import BlockOperations, EndRestart, Item, SetKey, SetName
 from .creation import networks_of
-from .drift_disks import attachment_items, data_disk_items, overlay_items, swap_items
+from .drift_disks import attachment_items, claim_items, data_disk_items, overlay_items, swap_items
 from .drift_hardware import hardware_items
 from .drift_nics import Networks, nic_items
 from .lookup import find_sr
@@ -90,6 +90,7 @@ class Drift:
             yield from swap_items(wish.swap, pool, instance, instance.overlay)
             if wish.disks:
                 yield from data_disk_items([(disk, where or sr) for disk, where in wish.disks], instance)
+        yield from claim_items(instance)
         yield from attachment_items(version, instance)
         yield from _boot_items(version, instance)
         if not blocked.INSTANCE.keys() <= vm.blocked_operations.keys():

@@ -16,6 +16,7 @@ from ..model.records import Disk, HostPool, StorageRepository
 from .changes import (
     AddDisk,
     AttachDisk,
+    ClaimDisk,
     DropOwner,
     GrowDisk,
     Item,
@@ -71,6 +72,14 @@ def data_disk_items(wanted: Sequence[tuple[DataDisk, StorageRepository]], instan
             yield AttachDisk(disk, f"disk {wish.name}", disk.labels["position"], attachment, can_plug)
         if disk.size < wish.size:
             yield GrowDisk(disk, f"disk {wish.name}", wish.size, sr, live=not running)
+
+
+def claim_items(instance: Instance) -> Iterator[Item]:
+    """What has its VM again after it was without one, and is not labelled so."""
+    disks = {"overlay": instance.overlay, **{f"disk {disk.labels['disk']}": disk for disk in instance.data_disks}}
+    for what, disk in disks.items():
+        if disk is not None and ("kept" in disk.labels or disk.labels["vm"] != instance.vm.uuid):
+            yield ClaimDisk(disk, what)
 
 
 def attachment_items(version: MasterVersion | None, instance: Instance) -> Iterator[Item]:
