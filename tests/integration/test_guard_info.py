@@ -161,3 +161,21 @@ def test_one_vm_pool_one_master_a_query_and_check_mode(lab: Lab, golden: Golden,
         assert of_web["result"] == ["disk-owner-key", "master-without-replica"]
     assert told(run_module(lab, "guard_info", name="db", master="noble:1")) == {ALONE}
     assert run_module(lab, "guard_info", master="jammy")["findings"] == []
+
+
+def test_nothing_is_wrong_with_what_the_collection_makes(lab: Lab, golden: Golden, master: dict[str, object]) -> None:
+    """Every kind of disk and label that modules make by themselves."""
+    plain = {**WEB, "swap": "64 MiB", "disks": [{"name": "srv", "size": "64 MiB"}], "scale_in": {"overlays": "keep"}}
+    ephemeral = {**DB, "overlay": {"size": "1 GiB", "on_boot": "reset"}}
+    for module, options in (
+        ("vm_pool", {**plain, "size": 3}),
+        ("vm_pool", {**ephemeral, "size": 2}),
+        ("vm_pool", {**plain, "size": 2}),
+        ("overlay_disk", {"instance": "web-001", "state": "snapshot", "snapshot": "before"}),
+        ("overlay_disk", {"instance": "web-001", "state": "reverted"}),
+        ("overlay_disk", {"instance": "web-002", "state": "reset"}),
+        ("instance", {"name": "db-001", "state": "rebuilt"}),
+    ):
+        result = run_module(lab, module, **options)
+        assert not result.failed, result.msg
+    assert told(run_module(lab, "guard_info")) == {ALONE, ("kept-overlay", "note", "web-003 overlay")}

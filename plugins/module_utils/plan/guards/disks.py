@@ -38,7 +38,7 @@ def properties(view: View) -> Iterator[Finding]:
                 f"is marked sharable: XAPI lets a second VM write to the disk of {title} at the same time",
                 "XAPI lets no client change this: copy its files to a rebuilt instance (module instance)", **concerned,
             )  # fmt: skip
-        if disk.read_only:
+        if disk.read_only and disk.labels.kind != Kind.SNAPSHOT.value:
             yield Finding(
                 "disk-read-only", Severity.DANGER, subject(disk),
                 f"is read-only for XAPI: {title} cannot start (VDI_READONLY)",
