@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.ansible import Result, run_module
 from tests.support.lab import Lab
-from tests.support.state import names, picture, power_states
+from tests.support.state import find_vm, names, picture, power_states
 
 WEB = {"name": "web", "master": "noble", "swap": "1 MiB"}
 
@@ -72,7 +72,8 @@ def test_one_that_fails_stops_nobody_else(lab: Lab, master: dict[str, object]) -
     assert sorted(power_states(lab).values()) == ["Halted", "Running", "Running", "Running"]
     (failed,) = [outcome for outcome in result["outcomes"] if outcome["failed"]]
     assert result.msg.startswith("VM pool 'web': 1 of 4 actions failed, 3 done. ")
-    assert f"{failed['instance']}: created, but not started: " in result.msg
+    uuid = lab.xapi.VM.get_uuid(find_vm(lab, failed["instance"]))
+    assert f"{failed['instance']} (VM {uuid}): created, but not started: " in result.msg
     assert failed["changed"]
     assert failed["steps"] == ["VM cloned", "overlay made", "swap disk made"]
 

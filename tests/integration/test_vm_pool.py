@@ -176,7 +176,7 @@ def test_one_that_fails_to_start_leaves_the_others_running(lab: Lab, error: list
     states = power_states(lab)
     assert sorted(states.values()) == ["Halted", "Running", "Running"]
     (halted,) = [name for name, state in states.items() if state == "Halted"]
-    assert f"{halted}: created, but not started: " in result.msg
+    assert f"{halted} (VM {lab.xapi.VM.get_uuid(find_vm(lab, halted))}): created, but not started: " in result.msg
     assert error[0] in result.msg
     assert "VM pool 'web': 1 of 3 actions failed, 2 done." in result.msg
     assert [o["instance"] for o in result["outcomes"] if o["failed"]] == [halted]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
@@ -34,7 +35,11 @@ class Work:
 
 
 class NotStarted(XapiError):
-    """An instance was made and could not be started."""
+    """An instance was made, as the VM of this uuid, and could not be started."""
+
+    def __init__(self, problem: XapiError, vm: str) -> None:
+        super().__init__(str(problem))
+        self.vm = vm
 
 
 def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
@@ -47,7 +52,14 @@ def _create(site: Worksite, plan_: VmPoolPlan, action: plan.Create) -> None:
         except Stopped:
             raise
         except XapiError as problem:
-            raise NotStarted(str(problem)) from problem
+            raise NotStarted(problem, _uuid_of(site, vm)) from problem
+
+
+def _uuid_of(site: Worksite, vm: str) -> str:
+    """A VM's uuid for a message; empty when XAPI does not tell."""
+    with suppress(XapiError):
+        return str(site.read("VM.get_uuid", vm))
+    return ""
 
 
 def _reattach(site: Worksite, _plan: VmPoolPlan, action: plan.Reattach) -> None:
@@ -131,7 +143,8 @@ def explain(action: plan.Action, problem: Exception) -> str:
     elif isinstance(problem, NotMade):
         left = problem.left
     instance = getattr(action, "instance", None)
-    which = f" (VM {instance.vm.uuid})" if instance else ""
+    vm = problem.vm if isinstance(problem, NotStarted) else instance.vm.uuid if instance else ""
+    which = f" (VM {vm})" if vm else ""
     reason = str(problem).rstrip(".")
     if reason[1:2].islower():
         reason = reason[0].lower() + reason[1:]

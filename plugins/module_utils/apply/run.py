@@ -71,25 +71,34 @@ def _jobs(plan_: VmPoolPlan) -> Iterable[_Job]:
 
 
 def _all(site: Worksite, jobs: Sequence[_Job], report: Report) -> list[tuple[_Job, Outcome]]:
-    """Do jobs side by side; one thread carries one instance through all its steps."""
+    """Do jobs of many instances side by side; one thread carries one instance through all its steps."""
     if not jobs:
         return []
-    by_sr: dict[str, list[_Job]] = {}
+    by_instance: dict[tuple[str, str], list[_Job]] = {}
     for job in jobs:
-        by_sr.setdefault(job.sr, []).append(job)
+        by_instance.setdefault((job.plan.vm_pool, job.action.name), []).append(job)
+    by_sr: dict[str, list[list[_Job]]] = {}
+    for of_one in by_instance.values():
+        by_sr.setdefault(of_one[0].sr, []).append(of_one)
     # In turns, so that no SR idles while all threads wait for another one.
-    turns = [job for job in chain.from_iterable(zip_longest(*by_sr.values())) if job is not None]
+    turns = [of_one for of_one in chain.from_iterable(zip_longest(*by_sr.values())) if of_one is not None]
 
-    def do(job: _Job) -> tuple[_Job, Outcome]:
-        outcome = _do(site, job)
-        report(outcome)
-        return job, outcome
+    def do(of_one: Sequence[_Job]) -> list[tuple[_Job, Outcome]]:
+        """What is to be done with one instance, in the plan's order, up to the first failure."""
+        outcomes: list[tuple[_Job, Outcome]] = []
+        for job in of_one:
+            is_hindered = bool(outcomes) and outcomes[-1][1].state is not State.DONE
+            outcome = _do(site, job, is_hindered)
+            report(outcome)
+            outcomes.append((job, outcome))
+        return outcomes
 
-    with ThreadPoolExecutor(min(len(jobs), site.windows.workers(len(by_sr))), "skinnybox") as threads:
-        return list(threads.map(do, turns))
+    with ThreadPoolExecutor(min(len(turns), site.windows.workers(len(by_sr))), "skinnybox") as threads:
+        return list(chain.from_iterable(threads.map(do, turns)))
 
 
-def _do(site: Worksite, job: _Job) -> Outcome:
+def _do(site: Worksite, job: _Job, is_hindered: bool) -> Outcome:
+    """Carry an action out, unless the run is to stop or something failed before it that it cannot do without."""
     action, title = job.action, f"VM pool {job.plan.vm_pool}"
     site = site.for_action(title)
 
@@ -99,6 +108,8 @@ def _do(site: Worksite, job: _Job) -> Outcome:
 
     if site.is_stopping:
         return outcome(State.UNTRIED, f"{action.name}: not begun: the run was asked to stop.")
+    if is_hindered:
+        return outcome(State.UNTRIED, f"{action.name}: not tried: what comes before it was not done.")
     if job.failed and job.plan.spec and job.plan.spec.fail_fast:
         return outcome(State.UNTRIED, f"{action.name}: not tried: {job.failed[0]} failed before it (fail_fast).")
     try:
