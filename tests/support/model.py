@@ -299,6 +299,8 @@ class World:
                 self._change(action)
             elif isinstance(action, Rebuild):
                 self._rebuild(action)
+            else:
+                assert action not in todo.changes, f"{action} is not carried out here"
 
     def _create(self, todo: plan.VmPoolPlan, action: plan.Create) -> None:
         assert todo.spec is not None

@@ -23,7 +23,8 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.saved imp
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
 from tests.support.model import GIB, World, declaration
 
-MARKS = ("fine", "halted", "unfinished", "removing", "deleted", "copied", "detached", "blind", "paused", "meddled")
+MARKS = ("fine", "halted", "unfinished", "deleted", "copied", "detached", "blind", "paused", "meddled")
+INTERRUPTED = ("removing", "restarting", "rebuilding")
 
 
 @st.composite
@@ -45,8 +46,8 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def _add(draw: st.DrawFn, world: World, pool: str, number: int, master: str, sr: str) -> None:
-    mark = draw(st.sampled_from(MARKS))
-    halted = mark in ("halted", "unfinished", "detached")
+    mark = draw(st.sampled_from(MARKS + INTERRUPTED))
+    halted = mark in ("halted", "unfinished", "detached") or (mark in INTERRUPTED and draw(st.booleans()))
     vm = world.add_instance(
         number,
         pool=pool,
@@ -64,8 +65,9 @@ def _add(draw: st.DrawFn, world: World, pool: str, number: int, master: str, sr:
         world.add_guest(vm, draw(st.sampled_from(["yes", "no"])), ("vcpu-hotplug", "balloon"))
     if mark == "meddled":
         record.update(name_label="renamed", blocked_operations={}, VCPUs_max="4", VCPUs_at_startup="4")
-    elif mark == "removing":
-        record["other_config"]["skinnybox:removing"] = "true"
+    elif mark in INTERRUPTED:
+        noted = world.labels(master)["master_id"] if mark == "rebuilding" else "true"
+        record["other_config"][f"skinnybox:{mark}"] = noted
     elif mark == "deleted":
         world.remove("VM", vm)
     elif mark == "copied":

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from .action import OnInstance
 from .actions import Create, Reattach
-from .changes import Item
+from .changes import Item, item_space
 from .sizes import show_size
-from .storage import Space
+from .storage import Space, total
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Rebuild(OnInstance):
         return "restart" if self.instance.vm.power_state != "Halted" and self.start else "none"
 
     def space(self) -> tuple[Space, ...]:
-        return replace(self.create, disks=()).space()
+        of_items = [space for item in self.items if (space := item_space(item))]
+        return total([*replace(self.create, disks=()).space(), *of_items])
 
     def objects(self) -> tuple[str, ...]:
         disks = [disk for disk in (self.instance.overlay, self.instance.swap) if disk]

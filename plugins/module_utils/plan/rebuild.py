@@ -21,8 +21,8 @@ from .refusal import Refused
 from .sizes import show_size
 from .spec import VmPoolSpec
 
-#: Differences that a rebuild makes vanish by itself.
-_REPLACED = (GrowDisk, SetOnBoot, SetSwap, EndRestart)
+#: Differences that a rebuild makes vanish by itself; those of data disks, which stay, are not among them.
+_REPLACED = (SetOnBoot, SetSwap, EndRestart)
 
 
 def plan_rebuild(
@@ -47,7 +47,8 @@ def plan_rebuild(
 
 def _items(drift: Drift, instance: Instance) -> tuple[Item, ...]:
     """What is to be changed of the VM besides; the guest gets to know its NICs anew."""
-    return tuple(item for item in drift.of(instance).items if not isinstance(item, _REPLACED))
+    found = (item for item in drift.of(instance).items if not isinstance(item, _REPLACED))
+    return tuple(item for item in found if not (isinstance(item, GrowDisk) and item.disk == instance.overlay))
 
 
 def _lost(pool: HostPool, drift: Drift, instance: Instance) -> Reattach | None:
