@@ -12,8 +12,11 @@ author: Skinnybox contributors (@skinnybox)
 description:
   - Brings a VM pool to its declared state. Every instance boots from one read-only master disk and owns only a small
     overlay disk with what differs.
-  - Instances that are missing are made, surplus ones are removed with their overlays (the highest numbers first),
-    halted ones are started, lost attachments are given back. What a killed run left is removed.
+  - Instances that are missing are made, surplus ones are removed as O(scale_in) says, halted ones are started, lost
+    attachments are given back. What a killed run left is finished or removed.
+  - Instances that differ from the declaration are changed, only in what is declared. What XAPI and the guest allow is
+    changed while they run. All else needs a restart, which is done only with O(allow_restart); without it the plan
+    names what waits for one, and it is done when the instance is halted next. An instance stays on its master version.
   - Nothing is written when the declaration cannot be met.
 extends_documentation_fragment:
   - skinnybox.xenserver.connection

@@ -91,11 +91,10 @@ saved_plan:
   returned: in check mode
   type: dict
 outcomes:
-  description: What became of each action.
+  description: What became of each action, as M(skinnybox.xenserver.vm_pool) returns it.
   returned: when something was done
   type: list
   elements: dict
-  sample: [{"action": "create", "instance": "web-040", "failed": false}]
 instances:
   description: The instances of these VM pools after the run, as M(skinnybox.xenserver.vm_pool_info) returns them.
   returned: always
