@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -117,6 +117,8 @@ class Scripted(ThreadingHTTPServer):
         #: paths to which calls were posted, in order
         self.paths: list[str] = []
         self.speaks_json = True
+        #: called before JSON is refused
+        self.before_refusal: Callable[[], Any] = lambda: None
         self.closes = False
         super().__init__(address, _Handler)
 
@@ -132,6 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         body, server = self.rfile.read(int(self.headers["Content-Length"])), self.server
         server.paths.append(self.path)
         if self.path == "/jsonrpc" and not server.speaks_json:
+            server.before_refusal()
             self._reply(404, b"<html/>")
             return
         if self.path == "/jsonrpc":
@@ -460,6 +463,15 @@ def test_a_server_without_json_rpc_is_asked_over_xml_rpc_from_then_on() -> None:
             for _ in range(2):
                 assert client.read("VM.get_all_records") == {"vm": {"size": "1"}}
         assert server.paths == ["/RPC2", "/jsonrpc", "/RPC2", "/RPC2", "/RPC2"]
+
+
+def test_many_threads_find_out_at_once_that_a_server_speaks_no_json() -> None:
+    together = threading.Barrier(4)
+
+    with scripted(logged_in(lambda *_: success("done"))) as (server, endpoint):
+        server.speaks_json, server.before_refusal = False, together.wait
+        with Client(endpoint) as client, ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(lambda _: client.read("VM.get_all"), range(4))) == ["done"] * 4
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b'{"jsonrpc": "2.0", "id": 1}', b"\xff"])

@@ -8,7 +8,6 @@ The standard library's xmlrpc.client instead of the XenAPI SDK, for reasons in d
 
 from __future__ import annotations
 
-import itertools
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -108,10 +107,11 @@ class Client:
         """
         if not is_read(method):
             raise WriteRefused(f"{method} writes: it is no call for reading")
+        wire = self._json
         try:
-            return self._converse(self._json, method, params)
+            return self._converse(wire, method, params)
         except _NotSpoken:
-            if self._json is self._xml:
+            if wire is self._xml:
                 raise
         self._json = self._xml
         return self._converse(self._xml, method, params)
@@ -119,8 +119,9 @@ class Client:
     def _converse(self, wire: Wire, method: str, params: tuple[Any, ...]) -> Any:
         """Make one call, again where that is safe, for as long as the patience lasts."""
         patience = Patience(self.patience, self.stopping)
-        for attempt in itertools.count():
-            now = self._now
+        attempt = -1
+        while True:
+            now, attempt = self._now, attempt + 1
             try:
                 return self._exchange(now.endpoint, wire, method, (now.session, *params))
             except ApiFailure as failure:
@@ -137,7 +138,6 @@ class Client:
                 # A kept connection may just have been at its end: the first attempt is made anew as it is.
                 if attempt:
                     self._recover(attempt, now, patience, problem)
-        raise AssertionError("a count has no end")
 
     def _passes(self, method: str, failure: ApiFailure) -> bool:
         """Whether to wait for better times. Who asks how things are wants to know that they are not good now."""
