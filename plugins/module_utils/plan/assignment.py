@@ -12,9 +12,9 @@ from typing import Iterator, Mapping, Sequence
 from ..model.instances import Instance
 from ..model.records import NULL, Host, HostPool, VirtualMachine
 from .actions import Action, Attention, Change, Create, Reattach, Start
-from .capacity import Capacity, Needs
+from .capacity import Capacity, Layout, Needs
 from .hosts import allowed_hosts, rack_of
-from .lookup import find_sr
+from .lookup import find_srs
 from .needs import alternatives, freed, is_started, needs_of_create, needs_of_instance
 from .placement import place
 from .refusal import Refused
@@ -33,7 +33,8 @@ def assign_hosts(
     """
     capacity = freed(capacity, actions)
     allowed = allowed_hosts(spec.placement, pool, capacity)
-    needs = dict(_needs(spec, pool, actions))
+    ways = _ways(spec, pool, actions)
+    needs = _needs(spec, pool, actions, ways)
     stuck = {
         action.name: reasons
         for action in actions
@@ -48,31 +49,44 @@ def assign_hosts(
     if placed.left_out:
         raise shortage(spec, pool, allowed, capacity, requests, placed.left_out)
     pinned = spec.placement.spread != "none" or spec.placement.hosts is not None
-    found = [_assigned(pool, action, placed.places.get(action.name), pinned) for action in actions]
+    found = [_assigned(action, ways, placed.places.get(action.name), pinned) for action in actions]
     found = [action for action in found if not (isinstance(action, Start) and action.name in stuck)]
     notes = {name: f"cannot be started on any host: {reasons}" for name, reasons in stuck.items()}
     notes.update(_misplaced(pool, allowed, kept))
     return found + [Attention(name, note) for name, note in sorted(notes.items())]
 
 
-def _needs(spec: VmPoolSpec, pool: HostPool, actions: Sequence[Action]) -> Iterator[tuple[str, Needs]]:
+#: The ways to make new instances, by the kept overlay's uuid: those without one are alike.
+_Ways = Mapping[str, Mapping[Layout, Create]]
+
+
+def _ways(spec: VmPoolSpec, pool: HostPool, actions: Sequence[Action]) -> _Ways:
+    srs = list({sr.ref: sr for name in spec.overlay.srs for sr in find_srs(pool, name)}.values())
+    creations = {_kind(action): action for action in actions if isinstance(action, Create)}
+    return {kind: alternatives(pool, create, srs) for kind, create in creations.items()}
+
+
+def _kind(create: Create) -> str:
+    return create.kept_overlay.uuid if create.kept_overlay else ""
+
+
+def _needs(spec: VmPoolSpec, pool: HostPool, actions: Sequence[Action], ways: _Ways) -> dict[str, Needs]:
     """What each instance needs that wants a host, by name."""
-    srs = [find_sr(pool, name) for name in spec.overlay.srs]
-    known: dict[str, Needs] = {}  # of new instances: those without a kept overlay are alike
+    new = {kind: needs_of_create(found, spec.hardware) for kind, found in ways.items()}
+    needs: dict[str, Needs] = {}
     for action in actions:
         if isinstance(action, Create):
-            kind = action.kept_overlay.uuid if action.kept_overlay else ""
-            if kind not in known:
-                known[kind] = needs_of_create(pool, alternatives(action, srs), spec.hardware)
-            yield action.name, known[kind]
+            needs[action.name] = new[_kind(action)]
         elif isinstance(action, (Start, Reattach, Change)) and is_started(action):
-            yield action.name, needs_of_instance(pool, action, spec.hardware)
+            needs[action.name] = needs_of_instance(pool, action, spec.hardware)
+    return needs
 
 
-def _assigned(pool: HostPool, action: Action, place_: Place | None, pinned: bool) -> Action:
+def _assigned(action: Action, ways: _Ways, place_: Place | None, pinned: bool) -> Action:
     """An action with its place; what wanted to start an instance and got none does not."""
     if isinstance(action, Create) and place_:
-        return replace(action, host=place_.host, pinned=pinned, overlay_sr=pool.srs[place_.layout.overlay_sr])
+        way = ways[_kind(action)][place_.layout]
+        return replace(action, host=place_.host, pinned=pinned, overlay_sr=way.overlay_sr, master=way.master)
     if isinstance(action, (Start, Reattach, Change)) and place_:
         return replace(action, host=place_.host, pinned=pinned)
     return replace(action, start=False) if isinstance(action, (Reattach, Change)) and is_started(action) else action

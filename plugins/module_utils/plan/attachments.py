@@ -34,6 +34,7 @@ def parse_nic_label(text: str) -> Iterator[tuple[int, str, str]]:
 
 def lost_attachments(pool: HostPool, instance: Instance, version: MasterVersion | None, start: bool) -> Reattach | None:
     """What a halted instance of this master version was made with and no longer has, or None."""
+    version = version.used_by(instance.vm, instance.overlay) if version else None
     lost = Reattach(
         instance=instance,
         root=version.root if version and _is_detached(instance, version.root) else None,

@@ -85,6 +85,7 @@ def claim_items(instance: Instance) -> Iterator[Item]:
 def attachment_items(version: MasterVersion | None, instance: Instance) -> Iterator[Item]:
     """How VBDs differ from what protects the master image, and from what the guest needs."""
     live = instance.vm.power_state != "Running"
+    version = version.used_by(instance.vm, instance.overlay) if version else None
     disks = {
         disk.ref: (what, mode, kind)
         for what, disk, mode, kind in (

@@ -23,6 +23,18 @@ def find_sr(pool: HostPool, wanted: str) -> StorageRepository:
     return sr
 
 
+def find_srs(pool: HostPool, wanted: str) -> list[StorageRepository]:
+    """The SR of that name or uuid; or all that bear the name when each is local to another host.
+
+    XenServer calls every host's own SR "Local storage". Raises Refused.
+    """
+    named = [sr for sr in pool.srs.values() if sr.name == wanted and sr.content_type != "iso"]
+    homes = [host for sr in named for host in sr.attached_hosts]
+    if len(named) > 1 and not any(sr.shared for sr in named) and len(set(homes)) == len(homes) == len(named):
+        return sorted(named, key=lambda sr: sr.uuid)
+    return [find_sr(pool, wanted)]
+
+
 def find_network(pool: HostPool, wanted: str) -> Network:
     """The network of that name or uuid. Raises Refused."""
     return _find_one(pool.networks.values(), wanted, "network", lambda one: True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Iterable, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from ..model.records import Disk, HostPool, StorageRepository, VirtualMachine
 from .actions import Action, Change, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
@@ -15,24 +15,38 @@ from .capacity import Capacity, Layout, Needs, hosts_of, memory_of, memory_overh
 from .spec import Hardware
 
 
-def alternatives(create: Create, srs: Sequence[StorageRepository]) -> list[Create]:
-    """The ways to make an instance: its overlay on any of these SRs; without one, where the master is.
+def alternatives(pool: HostPool, create: Create, srs: Sequence[StorageRepository]) -> dict[Layout, Create]:
+    """The ways to make an instance: from each copy of its master, with its overlay on each of these SRs.
 
-    An overlay that is there already stays where it is.
+    Without SRs the overlay is where the master is; one that is there already stays where it is. First come the ways
+    in which both are on one SR, then those with the master on a local one.
     """
-    if create.kept_overlay is not None:
-        return [create]
-    return [replace(create, overlay_sr=sr) for sr in srs] or [create]
+    ways = []
+    for copy in create.master.copies:
+        if copy.root is None or copy.boot is None:
+            continue
+        through = replace(create, master=create.master.through(copy))
+        own = [create.overlay_sr] if create.kept_overlay else srs or [pool.srs[copy.root.sr]]
+        ways += [replace(through, overlay_sr=sr) for sr in own]
+    layouts: dict[Layout, Create] = {}
+    for way in sorted(ways, key=lambda way: _distance(pool, way)):
+        layouts.setdefault(layout_of(pool, way), way)
+    return layouts
 
 
-def needs_of_create(pool: HostPool, ways: Sequence[Create], hardware: Hardware) -> Needs:
+def _distance(pool: HostPool, way: Create) -> tuple[bool, bool]:
+    root_sr = pool.srs[way.master.root.sr] if way.master.root else way.overlay_sr
+    return root_sr.ref != way.overlay_sr.ref, root_sr.shared
+
+
+def needs_of_create(ways: Mapping[Layout, Create], hardware: Hardware) -> Needs:
     """What an instance needs that is to be made in one of these ways."""
-    create = ways[0]
+    create = next(iter(ways.values()))
     return Needs(
         memory=memory_needed(create.master.blueprint, hardware),
         vcpus=vcpus_needed(create.master.blueprint, hardware),
         networks=tuple(sorted({nic.network.ref for nic in create.nics})),
-        layouts=tuple(layout_of(pool, way) for way in ways),
+        layouts=tuple(ways),
         starts=create.start,
     )
 
