@@ -19,7 +19,10 @@ options:
         type: str
         default: 1 GiB
       sr:
-        description: Names or uuids of the SRs on which it may be; the master image's by default.
+        description:
+          - Names or uuids of the SRs on which it may be; the SR of the master image or of one of its replicas by default.
+          - A name that each host's local SR bears stands for all of them. Of several, the one with most space is taken
+            that the instance's host sees.
         type: list
         elements: str
       on_boot:

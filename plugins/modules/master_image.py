@@ -43,6 +43,13 @@ options:
       - With O(state=published), whether the version is promoted at once.
       - By default only the first version of a master image is, so that later ones can be tried first.
     type: bool
+  replicas:
+    description:
+      - With O(state=published), names or uuids of SRs that are to have a copy of the version, besides the SR of the
+        golden VM's disks. A name that each host's local SR bears stands for all of them.
+      - Instances are made from the copy that their host sees. Copies on other SRs stay until the version is retired.
+    type: list
+    elements: str
   keep:
     description: With O(state=published), retire versions beyond the newest so many that nothing uses.
     type: int
@@ -58,6 +65,7 @@ EXAMPLES = r"""
     password: "{{ vault_xenserver_password }}"
     name: noble
     golden_vm: noble-golden
+    replicas: [Local storage]
     keep: 3
 
 - name: New instances are made from version 8 from now on
@@ -79,7 +87,7 @@ plan_text:
   returned: always
   type: list
   elements: str
-  sample: ["noble:8 published from VM noble-golden", "noble:4 retired"]
+  sample: ["noble:8 published from VM noble-golden (…)", "noble:8 copied to SR Local SSD 2 (…)", "noble:4 retired"]
 """
 
 from contextlib import contextmanager
@@ -93,6 +101,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.publish 
     clear,
     promote,
     publish,
+    replicate,
     retire,
 )
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.apply.worksite import Worksite, worksite
@@ -105,11 +114,13 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.masters 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import (
     Disk,
     HostPool,
+    StorageRepository,
     VirtualMachine,
 )
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import master as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_master
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.replicas import replica_srs, without_copy
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName
 
 OPTIONS = {
@@ -119,6 +130,7 @@ OPTIONS = {
     "golden_vm": {"type": "str"},
     "version": {"type": "int"},
     "promote": {"type": "bool"},
+    "replicas": {"type": "list", "elements": "str"},
     "keep": {"type": "int"},
 }
 
@@ -159,6 +171,7 @@ class Publication:
     number: int
     promotes: bool
     surplus: list[MasterVersion]
+    replicas: list[StorageRepository]  # SRs that are to get a copy
     lines: list[str]
 
 
@@ -171,13 +184,16 @@ def plan_publication(run: module.Run, pool: HostPool) -> Publication:
     number = version.number if version else plan.next_number(pool, name)
     promotes = plan.is_to_be_promoted(pool, name, version, run.params["promote"])
     surplus = plan.superfluous(pool, name, run.params["keep"], version is None, promotes, number)
+    srs = replica_srs(pool, run.params["replicas"] or ())
+    replicas = without_copy(pool, version, srs, root, boot)
     lines = plan.clearing_lines(pool, name)
     if version is None:
         lines.append(f"{name}:{number} published from VM {golden.name} ({golden.uuid})")
+    lines += [f"{name}:{number} copied to SR {sr.name} ({sr.uuid})" for sr in replicas]
     if promotes:
         lines.append(f"{name}:{number} promoted")
     lines += [f"{old.title} retired" for old in surplus]
-    return Publication(golden, root, boot, seal, version, number, promotes, surplus, lines)
+    return Publication(golden, root, boot, seal, version, number, promotes, surplus, replicas, lines)
 
 
 def bring_published(run: module.Run, pool: HostPool) -> dict:
@@ -189,23 +205,26 @@ def bring_published(run: module.Run, pool: HostPool) -> dict:
             # Somebody may have done the same, or begun to use an old version, while we looked.
             pool = run.read()
             todo = plan_publication(run, pool)
-            with worksite(run.client, pool, title=lock_name(run)) as site:
-                carry_out(site, name, todo)
+            carry_out(run, pool, name, todo)
         pool = run.read()
     return report(pool, name, todo.number, todo.lines)
 
 
-def carry_out(site: Worksite, name: str, todo: Publication) -> None:
-    """Clear, publish, promote and retire, as planned. Raises XapiError."""
-    clear(site, plan.remains(site.pool, name))
-    if todo.version:
-        blueprint = todo.version.blueprint.ref
-    else:
-        blueprint = publish(site, name, todo.number, todo.golden, todo.root, todo.boot, todo.seal)
-    if todo.promotes:
-        promote(site, blueprint, master_versions(site.pool))
-    for old in todo.surplus:
-        retire(site, old)
+def carry_out(run: module.Run, pool: HostPool, name: str, todo: Publication) -> None:
+    """Clear, publish, copy, promote and retire, as planned and in this order. Raises XapiError."""
+    title = lock_name(run)
+    with worksite(run.client, pool, title=title) as site:
+        clear(site, plan.remains(site.pool, name))
+        if todo.version is None:
+            publish(site, name, todo.number, todo.golden, todo.root, todo.boot, todo.seal)
+    with worksite(run.client, run.read(), title=title) as site:
+        version = plan.find_version(site.pool, name, todo.number)
+        for sr in todo.replicas:
+            replicate(site, version, sr)
+        if todo.promotes:
+            promote(site, version.blueprint.ref, master_versions(site.pool))
+        for old in todo.surplus:
+            retire(site, old)
 
 
 @contextmanager

@@ -49,6 +49,10 @@ master_images:
       network: netplan
       root: {uuid: 3f…, size: 21474836480, used: 2147483648, sr: Local SSD 1}
       boot: {uuid: 4a…, size: 67108864, used: 33554432, sr: Local SSD 1}
+      replicas:
+        - blueprint: 5e6f7081-9a2b-4c3d-8e4f-5a6b7c8d9e0f
+          root: {uuid: 6b…, size: 21474836480, used: 2147483648, sr: Local SSD 2}
+          boot: {uuid: 7c…, size: 67108864, used: 33554432, sr: Local SSD 2}
       instances: [web-001, web-002]
 result:
   description: What O(query) selected from the values above.

@@ -221,6 +221,30 @@ class World:
             self.own("VM", blueprint)
         return blueprint
 
+    def add_replica(self, blueprint: str, sr: str, *, finished: bool = True) -> str:
+        """A copy of a master version on another SR; its blueprint's reference."""
+        record = self.records["VM"][blueprint]
+        title = f"{record['name_label']} on {self.records['SR'][sr]['name_label']}"
+        of_version = self.labels(blueprint)
+        labels = {key: of_version[key] for key in ("master", "version", "master_id")}
+        disks = {}
+        for kind, what, size in ((Kind.ROOT, "root", 8 * GIB), (Kind.BOOT, "boot CD", 64 << 20)):
+            disks[kind.value] = self.add_disk(f"{title} {what}", sr, size, other_config=other_config(kind, **labels))
+            self.own("VDI", disks[kind.value])
+        labels |= {key: of_version[key] for key in ("network", "networks", "golden_vm")}
+        labels |= {what: self.uuid_of("VDI", disk) for what, disk in disks.items()}
+        replica = self.add_vm(
+            title,
+            is_a_template=True,
+            other_config=other_config(Kind.BLUEPRINT, **labels, replica=record["uuid"]),
+            blocked_operations=dict(blocked.BLUEPRINT),
+        )
+        self.attach(replica, disks["root"], "0", "RO", "CD")
+        self.attach(replica, disks["boot"], "3", "RO", "CD")
+        if finished:
+            self.own("VM", replica)
+        return replica
+
     def labels(self, vm: str) -> dict[str, str]:
         """A VM's labels without the prefix."""
         return {k.removeprefix("skinnybox:"): v for k, v in self.records["VM"][vm]["other_config"].items()}

@@ -15,7 +15,7 @@ from .lab import Lab
 
 #: Labels whose values are different in every run.
 _CHANCE = {"instance", "host_key", "nics", "master_id", "root", "boot", "promoted", "golden_vm", "networks"}
-_CHANCE |= {"kept", "overlay", "replaces"}
+_CHANCE |= {"kept", "overlay", "replaces", "replica"}
 
 
 def picture(lab: Lab) -> dict[str, list[Any]]:

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.masters import master_versions
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.masters import MasterVersion, master_versions
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import master as plan
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.actions import Create, Reattach, Start
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.refusal import Refused
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.replicas import replica_srs, without_copy
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import MasterName
-from tests.support.model import World
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.vm_pool import plan_vm_pool
+from tests.support.model import GIB, World, declaration
 
 
 @pytest.fixture
@@ -205,3 +209,130 @@ def test_a_master_without_a_promoted_version(world: World) -> None:
     world.add_master(promoted=None)
     with pytest.raises(Refused, match=r"No version of master image 'noble' is promoted. Promote one of: noble:1"):
         plan.find_master(world.model(), MasterName("noble", None))
+
+
+# Replicas -----------------------------------------------------------------------------------------------------
+
+
+def test_a_version_is_one_with_its_replicas_and_survives_the_loss_of_its_first_copy(world: World) -> None:
+    first = world.add_master()
+    other = world.add_sr("SSD 2")
+    replica = world.add_replica(first, other)
+    (version,) = master_versions(world.model())
+    assert (version.blueprint.ref, [copy.blueprint.ref for copy in version.replicas]) == (first, [replica])
+    root = world.records["VM"][first]["other_config"]["skinnybox:root"]
+    world.remove("VDI", next(ref for ref, record in world.records["VDI"].items() if record["uuid"] == root))
+    (version,) = master_versions(world.model())
+    assert (version.blueprint.ref, version.missing, version.promoted_at) == (replica, [], 100)
+    assert plan.find_master(world.model(), MasterName("noble", None)).root
+    world.remove("VM", first)
+    (version,) = master_versions(world.model())
+    assert (version.blueprint.ref, version.replicas) == (replica, ())
+
+
+def test_what_is_left_of_a_replica_goes_though_the_version_is_in_use(world: World) -> None:
+    first = world.add_master()
+    world.add_instance(1)
+    other = world.add_sr("SSD 2")
+    unfinished = world.add_replica(first, other, finished=False)
+    remains = plan.remains(world.model(), "noble")
+    assert [vm.ref for vm in remains.blueprints] == [unfinished]
+    assert sorted(disk.name for disk in remains.disks) == ["noble:1 on SSD 2 boot CD", "noble:1 on SSD 2 root"]
+    world.own("VM", unfinished)
+    assert not plan.remains(world.model(), "noble")
+
+
+def test_disks_of_a_replica_whose_blueprint_was_deleted_stay_while_a_vm_has_them(world: World) -> None:
+    first = world.add_master()
+    replica = world.add_replica(first, world.add_sr("SSD 2"))
+    vm = world.add_instance(1, blueprint=replica, power_state="Halted")
+    world.remove("VM", replica)
+    assert not plan.remains(world.model(), "noble")
+    todo = plan_vm_pool(declaration(), world.model(), "london")
+    assert [(type(action).__name__, action.name) for action in todo.actions] == [("Start", "web-001")]
+    world.remove("VM", vm)
+    assert len(plan.remains(world.model(), "noble").disks) == 2
+
+
+def test_a_version_with_a_foreign_user_of_a_replica_stays(world: World) -> None:
+    replica = world.add_replica(world.add_master(), world.add_sr("SSD 2"))
+    root = next(ref for ref, r in world.records["VDI"].items() if r["name_label"] == "noble:1 on SSD 2 root")
+    assert retirable(world)
+    world.attach(world.add_vm("rescue"), root, "5", "RO")
+    with pytest.raises(Refused, match=r"disk 'noble:1 on SSD 2 root' .* is attached to VM 'rescue'"):
+        retirable(world)
+    assert replica
+
+
+def test_srs_that_lack_a_copy(world: World) -> None:
+    first = world.add_master()
+    ssd, small = world.add_sr("SSD 2"), world.add_sr("Small", type_="lvm", size=GIB)
+    pool = world.model()
+    (version,) = master_versions(pool)
+    assert version.root
+    assert version.boot
+    disks = version.root, version.boot
+
+    def lacking(*names: str, of: MasterVersion | None = version) -> list[str]:
+        return [sr.name for sr in without_copy(pool, of, replica_srs(pool, names), *disks)]
+
+    assert lacking() == lacking("Local SSD") == []
+    assert lacking("Local SSD", "SSD 2", world.uuid_of("SR", ssd)) == ["SSD 2"]
+    assert lacking("Local SSD", "SSD 2", of=None) == ["SSD 2"]
+    with pytest.raises(Refused, match=r"replicas: SR 'Small' .* has 1 GiB free, 8\.\d GiB are needed for a copy"):
+        lacking("Small")
+    world.add_replica(first, ssd)
+    pool = world.model()
+    (version,) = master_versions(pool)
+    assert lacking("SSD 2", of=version) == []
+    assert small
+
+
+def test_one_name_of_all_local_srs_stands_for_all_of_them(world: World) -> None:
+    second = world.add_host("xen2")
+    for host in (world.host, second):
+        sr = world.add_sr("Local storage", plugged=False)
+        world.add("PBD", SR=sr, host=host, currently_attached=True)
+    assert [sr.name for sr in replica_srs(world.model(), ["Local storage"])] == ["Local storage"] * 2
+    third = world.add_sr("Local storage")
+    with pytest.raises(Refused, match="3 objects of kind SR are called 'Local storage'"):
+        replica_srs(world.model(), ["Local storage"])
+    assert third
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_instances_on_local_srs_are_made_from_the_copy_that_their_host_sees(world: World, declared: bool) -> None:
+    """Each host has an SR of its own; the master is on both."""
+    second = world.add_host("xen2")
+    world.add("PIF", network=world.network, host=second)
+    other = world.add_sr("SSD 2", plugged=False)
+    world.add("PBD", SR=other, host=second, currently_attached=True)
+    replica = world.add_replica(world.add_master(), other)
+    options = {"overlay": {"sr": ["Local SSD", "SSD 2"]}} if declared else {}
+    todo = plan_vm_pool(declaration(size=4, placement={"spread": "host"}, **options), world.model(), "london")
+    found = sorted(
+        (action.host and action.host.name, action.overlay_sr.name, action.master.blueprint.ref == replica)
+        for action in todo.actions
+        if isinstance(action, Create)
+    )
+    assert found == [("xen1", "Local SSD", False)] * 2 + [("xen2", "SSD 2", True)] * 2
+    world.carry_out(todo)
+    assert plan_vm_pool(declaration(size=4), world.model(), "london").actions == ()
+    for name in ("web-001", "web-002", "web-003", "web-004"):
+        vm = next(ref for ref, record in world.records["VM"].items() if record["name_label"] == name)
+        world.records["VM"][vm].update(power_state="Halted", resident_on=NULL)
+    again = plan_vm_pool(declaration(size=4), world.model(), "london")
+    assert (
+        sorted((a.host and a.host.name) for a in again.actions if isinstance(a, Start)) == ["xen1"] * 2 + ["xen2"] * 2
+    )
+
+
+def test_a_halted_instance_gets_back_the_root_of_its_own_copy(world: World) -> None:
+    replica = world.add_replica(world.add_master(), world.add_sr("SSD 2"))
+    vm = world.add_instance(1, blueprint=replica, power_state="Halted")
+    vbds = world.records["VBD"]
+    del vbds[next(ref for ref, r in vbds.items() if r["VM"] == vm and r["userdevice"] == "0")]
+    (action,) = plan_vm_pool(declaration(), world.model(), "london").actions
+    assert isinstance(action, Reattach)
+    assert action.root
+    assert (action.root.name, action.boot) == ("noble:1 on SSD 2 root", None)

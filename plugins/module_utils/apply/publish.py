@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Skinnybox contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Publish, promote and retire versions of master images.
+"""Publish, replicate, promote and retire versions of master images.
 
 A version counts from the moment at which its blueprint gets its uuid label, which is the last write. Everything
 that an interrupted run leaves is found by its labels (plan.master.remains) and removed by the next run.
@@ -13,9 +13,9 @@ from typing import Any, Mapping
 
 from ..golden.boot_cd import Seal
 from ..model.labels import PREFIX, TAG, Kind, other_config
-from ..model.masters import MasterVersion
+from ..model.masters import Copy, MasterVersion
 from ..model.reading import epoch
-from ..model.records import NULL, Disk, VirtualMachine
+from ..model.records import NULL, Disk, StorageRepository, VirtualMachine
 from ..plan import blocked
 from ..plan.attachments import BOOT, ROOT
 from ..plan.master import Remains, announcement
@@ -28,7 +28,7 @@ from .worksite import Worksite
 #: XAPI's answers where an SR cannot snapshot, or the chain is at its end: then the disk is copied in full.
 _NO_SNAPSHOT = ("SR_BACKEND_FAILURE_109", "SR_OPERATION_NOT_SUPPORTED", "SR_BACKEND_FAILURE_82")
 
-#: Fields of a VM that a blueprint takes over from the golden VM: all that VM.create wants, and its hardware.
+#: Fields of a VM that a blueprint takes over from the golden VM, or from the blueprint that it is a replica of: all that VM.create wants, and its hardware.
 _INHERITED = (
     "user_version",
     "memory_static_max",
@@ -88,14 +88,31 @@ def publish(site: Worksite, name: str, number: int, golden: VirtualMachine, root
     title = f"{name}:{number}"
     labels = {"master": name, "version": str(number), "master_id": seal.master_id}
     root_ref = _publish_root(site, title, root, name, labels)
-    boot_ref = _copy(site, f"{title} boot CD", boot, Kind.BOOT, labels)
-    uuids = {
-        "root": _finish_disk(site, root_ref),
-        "boot": _finish_disk(site, boot_ref),
-    }
+    boot_ref = _copy(site, f"{title} boot CD", boot, boot.sr, Kind.BOOT, labels)
     networks = " ".join(site.pool.networks[i.network].uuid for i in golden.interfaces)
-    labels = {**labels, **uuids, "network": seal.network, "networks": networks, "golden_vm": golden.uuid}
-    blueprint = _create_blueprint(site, title, golden, labels)
+    labels = {**labels, "network": seal.network, "networks": networks, "golden_vm": golden.uuid}
+    return _complete(site, title, golden, root_ref, boot_ref, labels)
+
+
+def replicate(site: Worksite, version: MasterVersion, sr: StorageRepository) -> None:
+    """Make a copy of a version on another SR, with a blueprint of its own. Raises XapiError."""
+    title = f"{version.title} on {sr.name}"
+    blueprint = version.blueprint
+    if version.root is None or version.boot is None:
+        raise ValueError(f"{version.title} has lost its disks")  # plan.lookup.find_master has looked
+    labels = {"master": version.name, "version": str(version.number), "master_id": version.master_id}
+    root_ref = _copy(site, f"{title} root", version.root, sr.ref, Kind.ROOT, labels)
+    boot_ref = _copy(site, f"{title} boot CD", version.boot, sr.ref, Kind.BOOT, labels)
+    labels.update({key: blueprint.labels[key] for key in ("network", "networks", "golden_vm")})
+    _complete(site, title, blueprint, root_ref, boot_ref, {**labels, "replica": blueprint.uuid})
+
+
+def _complete(
+    site: Worksite, title: str, model: VirtualMachine, root_ref: str, boot_ref: str, labels: Mapping[str, str]
+) -> str:
+    """Finish the disks of a copy and give it a blueprint with the hardware of `model`; the blueprint's reference."""
+    uuids = {"root": _finish_disk(site, root_ref), "boot": _finish_disk(site, boot_ref)}
+    blueprint = _create_blueprint(site, title, model, {**labels, **uuids})
     attach_disk(site, blueprint, root_ref, ROOT, "RO", "CD")
     attach_disk(site, blueprint, boot_ref, BOOT, "RO", "CD")
     site.repeat("VM.set_blocked_operations", blueprint, blocked.BLUEPRINT)
@@ -109,7 +126,7 @@ def _publish_root(site: Worksite, title: str, root: Disk, name: str, labels: dic
     except ApiFailure as failure:
         if failure.code not in _NO_SNAPSHOT:
             raise
-        return _copy(site, f"{title} root", root, Kind.ROOT, labels)
+        return _copy(site, f"{title} root", root, root.sr, Kind.ROOT, labels)
 
 
 def _snapshot(site: Worksite, label: str, disk: Disk, name: str, labels: dict[str, str]) -> str:
@@ -139,11 +156,11 @@ def _snapshot(site: Worksite, label: str, disk: Disk, name: str, labels: dict[st
     return snapshot
 
 
-def _copy(site: Worksite, label: str, disk: Disk, kind: Kind, labels: dict[str, str]) -> str:
-    """Copy a disk in full, into one that bears its labels from the start."""
+def _copy(site: Worksite, label: str, disk: Disk, sr: str, kind: Kind, labels: dict[str, str]) -> str:
+    """Copy a disk in full, into one on an SR (by reference) that bears its labels from the start."""
     description = f"Skinnybox master image {label}: shared by instances, read-only"
-    target = create_disk(site, label, description, disk.sr, disk.size, kind, labels)
-    with site.windows.disk_operation(disk.sr):
+    target = create_disk(site, label, description, sr, disk.size, kind, labels)
+    with site.windows.disk_operation(sr):
         # The same bytes at the same places: copied twice they are what they were.
         site.settle(lambda: site.run("VDI.copy", disk.ref, NULL, NULL, target), lambda: None)
     return target
@@ -155,11 +172,11 @@ def _finish_disk(site: Worksite, vdi: str) -> str:
     return uuid
 
 
-def _create_blueprint(site: Worksite, title: str, golden: VirtualMachine, labels: Mapping[str, str]) -> str:
-    of_golden = site.read("VM.get_record", golden.ref)
-    record: dict[str, Any] = {field: of_golden[field] for field in _INHERITED if field in of_golden}
+def _create_blueprint(site: Worksite, title: str, model: VirtualMachine, labels: Mapping[str, str]) -> str:
+    of_model = site.read("VM.get_record", model.ref)
+    record: dict[str, Any] = {field: of_model[field] for field in _INHERITED if field in of_model}
     # No disk can be booted from: firmware does not see a read-only Disk, so the CD is all there is.
-    record["HVM_boot_params"] = {**of_golden["HVM_boot_params"], "order": "d"}
+    record["HVM_boot_params"] = {**of_model["HVM_boot_params"], "order": "d"}
     record.update(
         name_label=title,
         name_description=f"Skinnybox blueprint of master image {title}",
@@ -191,25 +208,31 @@ def promote(site: Worksite, blueprint: str, versions: list[MasterVersion]) -> No
 
 
 def retire(site: Worksite, version: MasterVersion) -> None:
-    """Delete a version's disks and blueprint. The caller has checked that nothing uses it.
+    """Delete all copies of a version. The caller has checked that nothing uses it.
 
     Raises NotOurs when somebody has begun to use it since: then it stays as it was. Raises XapiError.
     """
-    blueprint = version.blueprint
-    disks = [disk for disk in (version.root, version.boot) if disk is not None]
-    site.add_key("VM", blueprint.ref, PREFIX + "retiring", "true")
+    for copy in version.copies:
+        site.add_key("VM", copy.blueprint.ref, PREFIX + "retiring", "true")
     try:
-        _close(site, blueprint)
-        for disk in disks:
-            with already_gone(disk.ref):
-                check_disk(site, disk, blueprint.ref)
+        for copy in version.copies:
+            _close(site, copy.blueprint)
+            for disk in _disks_of(copy):
+                with already_gone(disk.ref):
+                    check_disk(site, disk, copy.blueprint.ref)
     except NotOurs:
-        site.repeat("VM.set_blocked_operations", blueprint.ref, blocked.BLUEPRINT)
-        site.repeat("VM.remove_from_other_config", blueprint.ref, PREFIX + "retiring")
+        for copy in version.copies:
+            site.repeat("VM.set_blocked_operations", copy.blueprint.ref, blocked.BLUEPRINT)
+            site.repeat("VM.remove_from_other_config", copy.blueprint.ref, PREFIX + "retiring")
         raise
-    for disk in disks:
-        destroy_disk(site, disk, blueprint.ref)
-    _destroy_blueprint(site, blueprint)
+    for copy in version.copies:
+        for disk in _disks_of(copy):
+            destroy_disk(site, disk, copy.blueprint.ref)
+        _destroy_blueprint(site, copy.blueprint)
+
+
+def _disks_of(copy: Copy) -> list[Disk]:
+    return [disk for disk in (copy.root, copy.boot) if disk is not None]
 
 
 def _close(site: Worksite, blueprint: VirtualMachine) -> None:

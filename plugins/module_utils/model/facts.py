@@ -96,5 +96,13 @@ def master_facts(pool: HostPool, version: MasterVersion, versions: list[MasterVe
         "network": version.network,
         "root": disk_facts(pool, version.root),
         "boot": disk_facts(pool, version.boot),
+        "replicas": [
+            {
+                "blueprint": copy.blueprint.uuid,
+                "root": disk_facts(pool, copy.root),
+                "boot": disk_facts(pool, copy.boot),
+            }
+            for copy in version.replicas
+        ],
         "instances": sorted(vm.labels["name"] or vm.name for vm in version.instances),
     }

@@ -61,7 +61,7 @@ _Ways = Mapping[str, Mapping[Layout, Create]]
 
 
 def _ways(spec: VmPoolSpec, pool: HostPool, actions: Sequence[Action]) -> _Ways:
-    srs = list({sr.ref: sr for name in spec.overlay.srs for sr in find_srs(pool, name)}.values())
+    srs = find_srs(pool, spec.overlay.srs)
     creations = {_kind(action): action for action in actions if isinstance(action, Create)}
     return {kind: alternatives(pool, create, srs) for kind, create in creations.items()}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ..model.instances import Instance
+from ..model.labels import Standing
 from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool
 from .actions import LostNic, Reattach
@@ -37,8 +38,8 @@ def lost_attachments(pool: HostPool, instance: Instance, version: MasterVersion 
     version = version.used_by(instance.vm, instance.overlay) if version else None
     lost = Reattach(
         instance=instance,
-        root=version.root if version and _is_detached(instance, version.root) else None,
-        boot=version.boot if version and _is_detached(instance, version.boot) else None,
+        root=version.root if version and not _has_one_like(pool, instance, version.root) else None,
+        boot=version.boot if version and not _has_one_like(pool, instance, version.boot) else None,
         overlay=instance.overlay if _is_detached(instance, instance.overlay) else None,
         swap=instance.swap if _is_detached(instance, instance.swap) else None,
         nics=tuple(_lost_nics(pool, instance)),
@@ -50,6 +51,16 @@ def lost_attachments(pool: HostPool, instance: Instance, version: MasterVersion 
 
 def _is_detached(instance: Instance, disk: Disk | None) -> bool:
     return disk is not None and all(a.vdi != disk.ref for a in instance.vm.attachments)
+
+
+def _has_one_like(pool: HostPool, instance: Instance, disk: Disk | None) -> bool:
+    """Whether an instance has a master's disk attached, or that of another copy, whose blueprint may be gone."""
+    attached = [pool.disks[a.vdi] for a in instance.vm.attachments if a.vdi in pool.disks]
+    return disk is None or any(_which(one) == _which(disk) for one in attached if one.standing is Standing.OWNED)
+
+
+def _which(disk: Disk) -> tuple[str, str]:
+    return disk.labels.kind, disk.labels["master_id"]
 
 
 def _lost_nics(pool: HostPool, instance: Instance) -> Iterator[LostNic]:

@@ -21,7 +21,7 @@ from .creation import networks_of
 from .drift_disks import attachment_items, claim_items, data_disk_items, overlay_items, swap_items
 from .drift_hardware import hardware_items
 from .drift_nics import Networks, nic_items
-from .lookup import find_sr
+from .lookup import find_sr, find_srs
 from .spec import DataDisk, Hardware, VmPoolSpec
 
 
@@ -46,7 +46,7 @@ def wish_of(spec: VmPoolSpec, pool: HostPool, master: MasterVersion) -> Wish:
         networks=networks_of(spec, pool, master) if spec.networks else (),
         disks=tuple((disk, find_sr(pool, disk.sr) if disk.sr else None) for disk in spec.disks),
         overlay_size=spec.overlay.size,
-        overlay_srs=tuple(find_sr(pool, sr) for sr in spec.overlay.srs),
+        overlay_srs=tuple(find_srs(pool, spec.overlay.srs)),
         on_boot=spec.overlay.on_boot,
         swap=spec.swap or 0,
         master=master,
@@ -117,7 +117,7 @@ class Drift:
         wish, srs = self.wish, self._pool.srs
         overlay = instance.overlay
         if overlay and wish.overlay_srs and overlay.sr not in [sr.ref for sr in wish.overlay_srs]:
-            names = " or ".join(sr.name for sr in wish.overlay_srs)
+            names = " or ".join(dict.fromkeys(sr.name for sr in wish.overlay_srs))
             yield f"its overlay is on {srs[overlay.sr].name}, declared is {names}: kept until it is rebuilt"
         declared = {disk.name: sr for disk, sr in wish.disks}
         for disk in instance.data_disks:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, TypeVar
+from typing import Callable, Iterable, Sequence, TypeVar
 
 from ..model.masters import MasterVersion, master_versions, promoted
 from ..model.records import Disk, HostPool, Network, StorageRepository
@@ -23,16 +23,22 @@ def find_sr(pool: HostPool, wanted: str) -> StorageRepository:
     return sr
 
 
-def find_srs(pool: HostPool, wanted: str) -> list[StorageRepository]:
-    """The SR of that name or uuid; or all that bear the name when each is local to another host.
+def find_srs(pool: HostPool, wanted: Sequence[str]) -> list[StorageRepository]:
+    """The SRs of these names or uuids, each once.
 
-    XenServer calls every host's own SR "Local storage". Raises Refused.
+    A name stands for several SRs where each is local to another host: XenServer calls every host's own SR "Local
+    storage". Raises Refused.
     """
-    named = [sr for sr in pool.srs.values() if sr.name == wanted and sr.content_type != "iso"]
-    homes = [host for sr in named for host in sr.attached_hosts]
-    if len(named) > 1 and not any(sr.shared for sr in named) and len(set(homes)) == len(homes) == len(named):
-        return sorted(named, key=lambda sr: sr.uuid)
-    return [find_sr(pool, wanted)]
+    found = [sr for name in wanted for sr in _local_namesakes(pool, name) or [find_sr(pool, name)]]
+    return list({sr.ref: sr for sr in found}.values())
+
+
+def _local_namesakes(pool: HostPool, name: str) -> list[StorageRepository]:
+    """The SRs of that name, by uuid, when there are several and each is local to another host; else none."""
+    named = [sr for sr in pool.srs.values() if sr.name == name and sr.content_type != "iso"]
+    hosts = [host for sr in named for host in sr.attached_hosts]
+    is_one_each = len(set(hosts)) == len(hosts) == len(named) and not any(sr.shared for sr in named)
+    return sorted(named, key=lambda sr: sr.uuid) if len(named) > 1 and is_one_each else []
 
 
 def find_network(pool: HostPool, wanted: str) -> Network:

@@ -101,7 +101,9 @@ def remains(pool: HostPool, name: str) -> Remains:
 
     Not what instances and overlays need, though: its blueprint was lost in another way.
     """
-    needed = _needed(pool)
+    versions = master_versions(pool)
+    whole = {version.master_id for version in versions if not version.missing}
+    needed = _needed(pool) - whole
     blueprints = [
         vm
         for vm in pool.vms.values()
@@ -110,13 +112,16 @@ def remains(pool: HostPool, name: str) -> Remains:
         and (vm.standing is Standing.UNFINISHED or (vm.is_ours(Kind.BLUEPRINT) and "retiring" in vm.labels))
         and vm.labels["master_id"] not in needed
     ]
-    owned = {uuid for v in master_versions(pool) for uuid in (v.blueprint.labels["root"], v.blueprint.labels["boot"])}
+    owned = {copy.blueprint.labels[what] for v in versions for copy in v.copies for what in ("root", "boot")}
+    going = {attachment.ref for vm in blueprints for attachment in vm.attachments}
     disks = [
         disk
         for disk in pool.disks.values()
         if (_is_masters(disk.labels, name) and disk.standing is not Standing.FOREIGN and disk.uuid not in owned)
         or _is_announced_snapshot(disk, name)
         if disk.standing is not Standing.OWNED or disk.labels["master_id"] not in needed
+        # Of a version that is there otherwise, also what VMs have attached has its use.
+        if disk.labels["master_id"] not in whole or going.issuperset(disk.vbds)
     ]
     return Remains(tuple(blueprints), tuple(disks))
 
@@ -168,9 +173,11 @@ def in_use(pool: HostPool, version: MasterVersion) -> str:
         names = sorted(vm.labels["name"] or vm.name for vm in version.instances)
         shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
         return f"{len(names)} instance(s) use it: {shown}. Upgrade or demolish them first."
-    for disk in (version.root, version.boot):
-        others = [vm for vm in pool.users_of(disk) if vm.ref != version.blueprint.ref] if disk else []
-        if disk and others:
+    for copy in version.copies:
+        for disk in filter(None, (copy.root, copy.boot)):
+            others = [vm for vm in pool.users_of(disk) if vm.ref != copy.blueprint.ref]
+            if not others:
+                continue
             return (
                 f"disk {disk.name!r} ({disk.uuid}) is attached to VM {others[0].name!r} ({others[0].uuid}), which is "
                 "not Skinnybox's. Detach it there first."
