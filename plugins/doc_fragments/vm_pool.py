@@ -20,7 +20,7 @@ options:
         default: 1 GiB
       sr:
         description:
-          - Names or uuids of the SRs on which it may be; the SR of the master image or of one of its replicas by default.
+          - Names or uuids of the SRs on which it may be; by default those of the master image and its replicas.
           - A name that each host's local SR bears stands for all of them. Of several, the one with most space is taken
             that the instance's host sees.
         type: list

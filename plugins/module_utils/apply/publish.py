@@ -28,7 +28,8 @@ from .worksite import Worksite
 #: XAPI's answers where an SR cannot snapshot, or the chain is at its end: then the disk is copied in full.
 _NO_SNAPSHOT = ("SR_BACKEND_FAILURE_109", "SR_OPERATION_NOT_SUPPORTED", "SR_BACKEND_FAILURE_82")
 
-#: Fields of a VM that a blueprint takes over from the golden VM, or from the blueprint that it is a replica of: all that VM.create wants, and its hardware.
+#: Fields of a VM that a blueprint takes over from the golden VM, or from the blueprint that it is a replica of: all
+#: that VM.create wants, and the hardware.
 _INHERITED = (
     "user_version",
     "memory_static_max",
