@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import itertools
-from typing import Sequence
+from typing import Iterator, Sequence
 
-from ..model.instances import disks_by_instance, instances, is_kept, is_precious, leftovers, orphans
+from ..model.instances import Instance, disks_by_instance, instances, is_kept, is_precious, leftovers, orphans
+from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool
 from .actions import Action, Attention, Create, Remove, RemoveOverlay, Tidy, VmPoolPlan
 from .assignment import assign_hosts
@@ -19,7 +20,7 @@ from .data_disks import data_disks_of
 from .drift import Drift, wish_of
 from .keep import keep
 from .lookup import find_master, version_of
-from .naming import free_numbers
+from .naming import free_numbers, instance_name
 from .scale_in import reason, surplus
 from .spec import VmPoolSpec
 
@@ -42,14 +43,13 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
     missing = spec.size - len(kept)
     unfinished = leftovers(pool, spec.name)
     orphaned = orphans(pool, spec.name)
-    revivable = [(disk, version) for disk in orphaned if (version := version_of(pool, disk))][:missing]
+    revivable = _revivable(pool, orphaned)[:missing]
 
     actions: list[Action] = [Tidy(leftover) for leftover in unfinished]
     actions += [Remove(i, "its removal was interrupted", i.keeps_overlay) for i in everything if i.is_being_removed]
     actions += [Remove(i, reason(spec), keep_overlays) for i in present if i.vm.ref in going]
     actions += itertools.chain.from_iterable(keep(spec, pool, drift, instance) for instance in kept)
-    used = {i.number for i in everything} | {disk.labels.number("number") for disk in orphaned}
-    fresh = itertools.islice(free_numbers(used), missing - len(revivable))
+    fresh = itertools.islice(_free_numbers(spec, everything, orphaned), missing - len(revivable))
     creations = [create_instance(spec, pool, master, networks, disks, number) for number in fresh]
     belongings = _belongings(pool, orphaned)
     creations += [revive(spec, pool, version, networks, disk, belongings[disk.ref]) for disk, version in revivable]
@@ -65,6 +65,23 @@ def plan_vm_pool(spec: VmPoolSpec, pool: HostPool, host_pool: str, capacity: Cap
         if disk not in revived and (missing > len(revived) or not is_kept(disk))
     ]
     return VmPoolPlan(host_pool, spec.name, len(present), spec, master, tuple(actions))
+
+
+def _revivable(pool: HostPool, overlays: Sequence[Disk]) -> list[tuple[Disk, MasterVersion]]:
+    """The overlays around which a VM can be made anew, each with the version that it is of; one of each name."""
+    found: dict[str, tuple[Disk, MasterVersion]] = {}
+    for disk in overlays:
+        name, version = disk.labels["name"], version_of(pool, disk)
+        if name and version:  # somebody may have spoilt its labels
+            found.setdefault(name, (disk, version))
+    return list(found.values())
+
+
+def _free_numbers(spec: VmPoolSpec, there: Sequence[Instance], orphaned: Sequence[Disk]) -> Iterator[int]:
+    """Numbers that no instance and no overlay has, lowest first; nor their names, whatever their numbers say."""
+    used = {i.number for i in there} | {disk.labels.number("number") for disk in orphaned}
+    names = {i.name for i in there} | {disk.labels["name"] for disk in orphaned}
+    return (n for n in free_numbers(used) if instance_name(spec.instance_name, spec.name, n) not in names)
 
 
 def plan_absence(name: str, pool: HostPool, host_pool: str) -> VmPoolPlan:
