@@ -51,11 +51,13 @@ def assert_whole(lab: Lab) -> None:
 
 
 def test_a_session_that_expires_again_and_again(lab: Lab, master: dict[str, object]) -> None:
+    lab.fault(method="VDI.create", nth=8, hang=True)  # it does not end before the third time
     begin(lab)
     for _time in range(3):
         lab.reset_calls()
         lab.expire_sessions("skinnybox")
         wait_for(lambda: "session.login_with_password" in [entry["method"] for entry in lab.calls()["log"]])
+    lab.clear_faults()
     result = end()
     assert not result.failed, result.msg
     assert_whole(lab)

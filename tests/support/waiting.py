@@ -22,6 +22,6 @@ def attempts(seconds: float = 60.0) -> Iterator[int]:
         time.sleep(PAUSE)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Return as soon as the condition holds. Raises AssertionError when it never does."""
     assert any(condition() for _attempt in attempts(seconds)), "what was waited for did not come"
