@@ -103,7 +103,7 @@ def fatal(errors: list[Error]) -> list[Error]:
 
 
 ASYNC = {
-    "VM.clone", "VDI.create", "VDI.destroy", "VM.start", "VM.clean_shutdown", "VM.hard_shutdown", "VM.destroy",
+    "VM.clone", "VDI.create", "VDI.destroy", "VM.clean_shutdown", "VM.hard_shutdown", "VM.destroy",
 }  # fmt: skip
 MAKING = [
     "VM.clone", "VM.set_other_config", "VM.set_is_a_template", "VM.set_memory_limits", "VM.set_VCPUs_max",
@@ -129,16 +129,36 @@ def test_making(lab: Lab, call: str, record_property: Record) -> None:
     record_property(MATRIX + "fault", len(errors))
 
 
-def test_starting(lab: Lab, record_property: Record) -> None:
-    errors = errors_of("VM.start")
+#: Refusals of a host after which another one may do.
+OF_THE_HOST = {
+    "HOST_NOT_ENOUGH_FREE_MEMORY", "HOST_DISABLED", "HOST_NOT_LIVE", "HOST_OFFLINE", "VM_REQUIRES_SR",
+    "VM_REQUIRES_NETWORK",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "placement", "passes"),
+    [
+        ("VM.start_on", {"spread": "host"}, set()),
+        ("VM.start_on", None, OF_THE_HOST),
+        ("VM.start", None, set()),
+    ],
+    ids=["where-it-is-declared", "where-it-was-planned", "wherever-XAPI-likes"],
+)
+def test_starting(lab: Lab, call: str, placement: object, passes: set[str], record_property: Record) -> None:
+    errors = errors_of(call)
+    bad = [error for error in fatal(errors) if error[0] not in passes]
     apply(lab, len(errors))
     known = uuids(lab)
-    injected(lab, "VM.start", errors, True)
-    result = apply(lab, len(errors), fails=True, power_state="running")
-    assert lab.faults() == []
-    is_told(result, fatal(errors), known)
-    assert sorted(power_states(lab).values()).count("Halted") == len(fatal(errors))
-    apply(lab, len(errors), power_state="running")
+    if call == "VM.start":
+        lab.fault(method="VM.start_on", error=["HOST_DISABLED", "x"], always=True)
+    injected(lab, call, errors, True)
+    result = apply(lab, len(errors), fails=True, power_state="running", placement=placement)
+    assert [fault for fault in lab.faults() if not fault["always"]] == []
+    lab.clear_faults()
+    is_told(result, bad, known)
+    assert sorted(power_states(lab).values()).count("Halted") == len(bad)
+    apply(lab, len(errors), power_state="running", placement=placement)
     assert set(power_states(lab).values()) == {"Running"}
     record_property(MATRIX + "fault", len(errors))
 

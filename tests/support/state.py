@@ -36,7 +36,7 @@ def picture(lab: Lab) -> dict[str, list[Any]]:
         nics = sorted((vif["device"], vif["network"]) for vif in vifs.values() if vif["VM"] == ref)
         shown_vms.append(
             (record["name_label"], record["power_state"], record["is_a_template"], _labels(record, names), attachments,
-             nics, sorted(record["blocked_operations"]), sorted(record["xenstore_data"]))
+             nics, sorted(record["blocked_operations"]), sorted(record["xenstore_data"]), _hardware(record))
         )  # fmt: skip
     shown_vdis = [
         (
@@ -45,6 +45,7 @@ def picture(lab: Lab) -> dict[str, list[Any]]:
             srs[record["SR"]],
             _labels(record, names),
             record["is_a_snapshot"],
+            record["on_boot"],
         )
         for record in vdis.values()
         if record["managed"]  # "base copies" are the storage manager's business
@@ -57,6 +58,11 @@ def picture(lab: Lab) -> dict[str, list[Any]]:
         "VIF": sorted(vif["device"] for vif in vifs.values()),
         "pool": sorted(pool["other_config"]),
     }
+
+
+def _hardware(record: dict[str, Any]) -> list[str]:
+    names = ("VCPUs_max", "VCPUs_at_startup", "memory_static_max", "memory_dynamic_max", "memory_dynamic_min")
+    return [f"{name}={record[name]}" for name in names] + [f"{k}={v}" for k, v in sorted(record["platform"].items())]
 
 
 def _labels(record: dict[str, Any], names: dict[str, str]) -> list[tuple[str, str]]:
