@@ -59,8 +59,8 @@ class Result:
 
 
 @functools.cache
-def zygote() -> Zygote:
-    """The process from which this test process has its modules forked."""
+def zygote(controller: int = 0) -> Zygote:
+    """The process from which modules are forked, one at a time; another controller has its own."""
     made = Zygote({**ENVIRONMENT, "PYTHONPATH": f"{COLLECTIONS}:{ROOT}"})
     atexit.register(made.close)
     return made
