@@ -29,7 +29,9 @@ options:
     type: str
   state:
     description:
-      - V(present) sees that it is there and has at least O(size).
+      - V(present) sees that it has at least O(size). One that is lost is not made anew here, as that takes what is
+        declared of the instance; M(skinnybox.xenserver.instance) with
+        O(skinnybox.xenserver.instance#module:state=rebuilt) does it.
       - V(reset) replaces it by a fresh one with the same identity, that is, hostname, machine-id, SSH host key,
         addresses and authorized keys. All else that the instance has written is lost. Snapshots stay. This is done at
         every run.

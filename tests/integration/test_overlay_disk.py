@@ -184,3 +184,22 @@ def test_running_instances() -> None:
         overlay_disk(lab, "absent", force=True)
         assert power_states(lab) == {"web-001": "Halted"}
         assert lab.xapi.VM.get_VBDs(find_vm(lab, "web-001"))
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+def test_what_is_lost_on_the_way_is_neither_done_twice_nor_forgotten(lab: Lab, pool: dict[str, Any], drop: str) -> None:
+    clean = picture(lab)
+    for state, calls in (
+        ("snapshot", ["Async.VDI.snapshot", "VDI.set_other_config", "VDI.remove_from_other_config"]),
+        ("reverted", ["Async.VDI.clone", "VBD.create", "Async.VBD.destroy"]),
+        ("reset", ["Async.VDI.create", "PUT /import_raw_vdi", "Async.VDI.destroy"]),
+    ):
+        for call in calls:
+            lab.fault(method=call, drop=drop)
+        overlay_disk(lab, state, snapshot=None if state == "reset" else "x")
+        assert lab.faults() == []
+    assert disk_names(lab) == ["web-001 overlay", "web-001 snapshot x"]
+    overlay_disk(lab, "absent", snapshot="x")
+    assert picture(lab) == clean | {"VDI": picture(lab)["VDI"]}
+    assert len(picture(lab)["VDI"]) == len(clean["VDI"])
+    assert not apply(lab)["changed"]

@@ -17,8 +17,8 @@ from ..model.records import Disk
 from ..xapi.errors import ApiFailure, XapiError
 from .worksite import Worksite
 
-#: What all disks of an instance are labelled with.
-_COMMON = ("pool", "name", "number", "instance", "vm", "master", "version", "master_id")
+#: What a snapshot is labelled with as its overlay is. Not with the VM: it belongs to the instance, whatever VM that has.
+_COMMON = ("pool", "name", "number", "instance", "master", "version", "master_id")
 
 
 def take_snapshot(site: Worksite, overlay: Disk, name: str) -> str:
