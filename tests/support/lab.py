@@ -68,11 +68,6 @@ class Lab:
         found: list[dict[str, Any]] = self._control("GET", "faults")
         return found
 
-    def faults(self) -> list[dict[str, Any]]:
-        """Those that still wait for their call."""
-        found: list[dict[str, Any]] = self._control("GET", "faults")
-        return found
-
     def clear_faults(self) -> None:
         """No faults any more."""
         self._control("DELETE", "faults")

@@ -17,7 +17,7 @@ from ..model.records import Disk
 from ..xapi.errors import ApiFailure, XapiError
 from .worksite import Worksite
 
-#: What a snapshot is labelled with as its overlay is. Not with the VM: it belongs to the instance, whatever VM that has.
+#: Labels that a snapshot has of its overlay. Not the VM's: it belongs to the instance, whatever VM that has.
 _COMMON = ("pool", "name", "number", "instance", "master", "version", "master_id")
 
 
