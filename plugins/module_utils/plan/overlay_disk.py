@@ -79,7 +79,10 @@ def plan_overlay_disk(wish: OverlayWish, pool: HostPool, host_pool: str) -> VmPo
         for leftover in leftovers(pool, overlay.pool)
         if overlay.instance and leftover.of and leftover.of.ref == overlay.instance.vm.ref
     ]
-    actions += _with_vm(wish, pool, overlay) if overlay.instance else _without_vm(wish, pool, overlay)
+    if overlay.instance:
+        actions += _with_vm(wish, pool, overlay, overlay.instance)
+    else:
+        actions += _without_vm(wish, pool, overlay)
     for space in (space for action in actions for space in action.space()):
         if space.now > space.sr.free:
             raise Refused(
@@ -128,20 +131,18 @@ def _without_vm(wish: OverlayWish, pool: HostPool, overlay: Overlay) -> list[Act
     )
 
 
-def _with_vm(wish: OverlayWish, pool: HostPool, overlay: Overlay) -> list[Action]:
-    instance = overlay.instance
-    assert instance is not None
+def _with_vm(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Instance) -> list[Action]:
     if wish.state == "detached":
         if instance.is_being_removed and not instance.keeps_overlay:
             raise Refused(f"{_who(instance)} is being removed together with its overlay: too late to keep that.")
         return [Remove(instance, "detached", keep_overlay=True)]
     if instance.is_being_removed:
         raise Refused(f"{_who(instance)}: its removal was interrupted. Run skinnybox.xenserver.vm_pool to finish it.")
-    if wish.state == "snapshot":
-        return _snapshot(wish, pool, overlay, instance)
+    if wish.state == "snapshot" and wish.snapshot is not None:
+        return _snapshot(wish.snapshot, pool, overlay, instance)
     if wish.state == "absent" and wish.snapshot is not None:
         return [RemoveSnapshot(one) for one in _snapshots(overlay, wish.snapshot)]
-    item = _item(wish, pool, overlay)
+    item = _item(wish, pool, overlay, instance)
     if item is not None:
         return [_halted(wish, instance, item)]
     if instance.is_being_restarted and instance.vm.power_state == "Halted":
@@ -149,13 +150,13 @@ def _with_vm(wish: OverlayWish, pool: HostPool, overlay: Overlay) -> list[Action
     return []
 
 
-def _item(wish: OverlayWish, pool: HostPool, overlay: Overlay) -> Item | None:
+def _item(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Instance) -> Item | None:
     """The change of a halted instance's overlay."""
     disk, sr = overlay.disk, pool.srs[overlay.disk.sr]
     if wish.state == "reset":
         return ResetOverlay(disk, sr)
     if wish.state == "reverted":
-        return _revert(wish, pool, overlay)
+        return _revert(wish, pool, overlay, instance)
     if wish.state == "absent":
         return DeleteOverlay(disk, overlay.snapshots)
     if wish.size is None or wish.size <= disk.size:
@@ -163,9 +164,8 @@ def _item(wish: OverlayWish, pool: HostPool, overlay: Overlay) -> Item | None:
     return GrowDisk(disk, "overlay", wish.size, sr, live=False)
 
 
-def _snapshot(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Instance) -> list[Action]:
-    assert wish.snapshot is not None
-    if _snapshots(overlay, wish.snapshot):
+def _snapshot(name: str, pool: HostPool, overlay: Overlay, instance: Instance) -> list[Action]:
+    if _snapshots(overlay, name):
         return []
     disk, sr = overlay.disk, pool.srs[overlay.disk.sr]
     if disk.on_boot == "reset":
@@ -173,18 +173,17 @@ def _snapshot(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Ins
     if "VDI_SNAPSHOT" not in sr.features:
         raise Refused(f"{_who(instance)}: SR {sr.name!r} ({sr.uuid}) of type {sr.type} cannot take snapshots.")
     _check_chain(instance, pool, disk)
-    return [TakeSnapshot(instance, disk, wish.snapshot, sr)]
+    return [TakeSnapshot(instance, disk, name, sr)]
 
 
-def _revert(wish: OverlayWish, pool: HostPool, overlay: Overlay) -> RevertOverlay:
-    assert overlay.instance is not None
+def _revert(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Instance) -> RevertOverlay:
     found = _snapshots(overlay, wish.snapshot) if wish.snapshot else overlay.snapshots
     if not found:
         there = ", ".join(one.labels["snapshot"] for one in overlay.snapshots)
         what = f"no snapshot {wish.snapshot!r}" if wish.snapshot else "no snapshot"
-        raise Refused(f"{_who(overlay.instance)}: there is {what} of its overlay. There are: {there or 'none'}.")
+        raise Refused(f"{_who(instance)}: there is {what} of its overlay. There are: {there or 'none'}.")
     snapshot = found[-1]
-    _check_chain(overlay.instance, pool, snapshot)
+    _check_chain(instance, pool, snapshot)
     return RevertOverlay(overlay.disk, snapshot, pool.srs[snapshot.sr])
 
 
