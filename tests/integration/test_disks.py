@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.ansible import Result, run_module
 from tests.support.lab import Lab
-from tests.support.overlays import write, written
+from tests.support.overlays import files, write, written
 from tests.support.state import disk_names, find_disk, find_vm, names, picture, sha256_of
 
 DISKS = [{"name": "logs", "size": "64 MiB"}, {"name": "db", "size": "65 MiB"}]
@@ -116,6 +116,26 @@ def test_each_boot_of_an_ephemeral_instance_begins_from_its_fresh_overlay(lab: L
         assert written(lab, overlay) == ""
         assert sha256_of(lab, overlay) == fresh
     assert not apply(lab, 1, **options)["changed"]
+    anew = run_module(lab, "overlay_disk", instance="web-001", state="reset")
+    assert not anew.failed, anew.msg
+    assert anew["overlay_disk"]["on_boot"] == "reset"
+    assert files(lab, find_disk(lab, "web-001 overlay"), "/identity/etc/hostname") == ["web-001\n"]
+    refused = run_module(lab, "overlay_disk", instance="web-001", state="snapshot", snapshot="x")
+    assert "is reset at each boot, so XAPI takes no snapshot of it" in refused.msg
+
+
+def test_an_overlay_is_reset_to_what_it_held_when_that_was_declared(lab: Lab) -> None:
+    apply(lab, 1)
+    overlay = find_disk(lab, "web-001 overlay")
+    write(lab, overlay, "before")
+    options = {"overlay": {**SMALL, "on_boot": "reset"}}
+    assert apply(lab, 1, **options)["plan_text"][1].endswith("overlay.on_boot persist -> reset")
+    write(lab, overlay, "after")
+    apply(lab, 1, **options, power_state="running")
+    lab.xapi.VM.hard_shutdown(find_vm(lab, "web-001"))
+    assert written(lab, overlay) == "before"
+    apply(lab, 1)
+    assert lab.xapi.VDI.get_on_boot(overlay) == "persist"
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(lab: Lab) -> None:

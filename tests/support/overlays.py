@@ -36,7 +36,7 @@ def written(lab: Lab, vdi: str) -> str:
 def content(lab: Lab, vdi: str) -> bytes:
     """A disk's whole content."""
     query = urllib.parse.urlencode({"session_id": lab.session.handle, "vdi": vdi, "format": "raw"})
-    with urllib.request.urlopen(f"{lab.url}/export_raw_vdi?{query}", timeout=60, context=lab.context) as answer:
+    with urllib.request.urlopen(f"{lab.url}/export_raw_vdi?{query}", timeout=300, context=lab.context) as answer:
         data: bytes = answer.read()
     return data
 
