@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ..xapi.client import Client
-from ..xapi.errors import XapiError
+from ..xapi.errors import ConnectionLost, XapiError
 
 _PREFIX = "Skinnybox: "
 
@@ -18,18 +18,21 @@ def own_task(title: str, doing: str = "") -> str:
     return f"{_PREFIX}{title}: {doing}" if doing else _PREFIX + title
 
 
-def end_task(client: Client, task: str) -> None:
+def _end_task(client: Client, task: str) -> None:
     """End and destroy a task of ours. That it cannot be done hurts nobody: XAPI forgets such tasks after a day."""
     with suppress(XapiError):
         # Destroyed while it is pending it would only be marked.
-        client.call("task.set_status", task, "success")
-        client.call("task.destroy", task)
+        for call in (("task.set_status", task, "success"), ("task.destroy", task)):
+            try:
+                client.call(*call)
+            except ConnectionLost:
+                client.call(*call)
 
 
 def end_left_tasks(client: Client, title: str) -> None:
-    """End what tasks a killed run has left. Only for who holds the lock of what it names."""
+    """End the tasks of this title that are left, by us or by a killed run. Only for who holds the lock of the title."""
     with suppress(XapiError):
         for ref, record in client.read("task.get_all_records").items():
             name = record["name_label"]
             if name == own_task(title) or name.startswith(own_task(title) + ": "):
-                end_task(client, ref)
+                _end_task(client, ref)

@@ -19,7 +19,7 @@ from ..plan.actions import VmPoolPlan
 from ..xapi.client import Client
 from ..xapi.errors import XapiError
 from .outcome import Outcome, State
-from .own_tasks import end_task, own_task
+from .own_tasks import end_left_tasks, own_task
 
 #: Name of the environment variable with the path of the file.
 FILE = "SKINNYBOX_PROGRESS"
@@ -74,8 +74,9 @@ def reported(client: Client, plans: Sequence[VmPoolPlan]) -> Iterator[Callable[[
     finally:
         closed.set()
         reporter.join(INTERVAL)
-        for task in tasks.values():
-            end_task(client, task)
+        for vm_pool in all_progress:
+            # By name: also a task whose making got no answer.
+            end_left_tasks(client, f"VM pool {vm_pool}")
 
 
 def _create_task(client: Client, vm_pool: str) -> str:
