@@ -27,7 +27,9 @@ options:
         elements: str
       on_boot:
         description:
-          - With V(reset), each boot begins from the fresh overlay, as XAPI's C(VDI.on_boot) has it; nothing is kept.
+          - With V(reset), each boot begins from the fresh overlay, as XAPI's C(VDI.on_boot) has it; nothing is kept. For
+            an instance that is there already, from what its overlay holds when this is first applied.
+          - The SR's storage manager must have the feature C(VDI_RESET_ON_BOOT).
         type: str
         choices: [persist, reset]
         default: persist
@@ -75,7 +77,9 @@ options:
         type: list
         elements: str
       overlays:
-        description: Whether to V(delete) their overlays, or to V(keep) them for when the pool grows again.
+        description:
+          - Whether to V(delete) their overlays and data disks, or to V(keep) them for when the pool grows again. Then they
+            are used before fresh ones are made, those with the lowest numbers first.
         type: str
         choices: [delete, keep]
         default: delete

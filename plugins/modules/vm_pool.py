@@ -33,7 +33,7 @@ options:
   state:
     description:
       - V(present) brings the pool to O(size) instances.
-      - V(absent) removes the pool with all its overlays, or only O(instances).
+      - V(absent) removes the pool with all its overlays, kept ones too, or only O(instances) with theirs.
     type: str
     choices: [present, absent]
     default: present
