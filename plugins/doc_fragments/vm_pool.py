@@ -27,8 +27,8 @@ options:
         elements: str
       on_boot:
         description:
-          - With V(reset), each boot begins from the fresh overlay, as XAPI's C(VDI.on_boot) has it; nothing is kept. For
-            an instance that is there already, from what its overlay holds when this is first applied.
+          - With V(reset), each boot begins from the fresh overlay, as XAPI's C(VDI.on_boot) has it; nothing is kept.
+            That of an instance which is there already, from what its overlay holds when this is first applied.
           - The SR's storage manager must have the feature C(VDI_RESET_ON_BOOT).
         type: str
         choices: [persist, reset]
@@ -78,8 +78,8 @@ options:
         elements: str
       overlays:
         description:
-          - Whether to V(delete) their overlays and data disks, or to V(keep) them for when the pool grows again. Then they
-            are used before fresh ones are made, those with the lowest numbers first.
+          - Whether to V(delete) their overlays and data disks, or to V(keep) them for when the pool grows again. Then
+            they are used before fresh ones are made, those with the lowest numbers first.
         type: str
         choices: [delete, keep]
         default: delete
