@@ -13,6 +13,7 @@ from ..model.instances import Instance
 from ..model.records import NULL, Host, HostPool, VirtualMachine
 from .actions import Action, Attention, Change, Create, Reattach, Start
 from .capacity import Capacity, Layout, Needs
+from .growth import after_growth
 from .hosts import allowed_hosts, rack_of
 from .lookup import find_srs
 from .needs import alternatives, freed, is_started, needs_of_create, needs_of_instance
@@ -31,7 +32,7 @@ def assign_hosts(
     `kept` are the instances that stay. One that no host can run needs a person. Raises Refused when there is no
     room for all, no host for a new one, or no host is allowed.
     """
-    capacity = freed(capacity, actions)
+    capacity = after_growth(spec, pool, freed(capacity, actions), actions)
     allowed = allowed_hosts(spec.placement, pool, capacity)
     ways = _ways(spec, pool, actions)
     needs = _needs(spec, pool, actions, ways)

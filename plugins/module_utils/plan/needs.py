@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import Iterable, Mapping, Sequence
 
-from ..model.records import Disk, HostPool, StorageRepository, VirtualMachine
+from ..model.records import NULL, Disk, HostPool, StorageRepository, VirtualMachine
 from .actions import Action, Change, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
 from .capacity import Capacity, Layout, Needs, hosts_of, memory_of, memory_overhead
+from .changes import SetMemory, SetVcpus
 from .spec import Hardware
 
 
@@ -124,13 +125,23 @@ def _removed_disks(action: Action) -> Iterable[Disk]:
     return ()
 
 
+def growth(action: Action, hardware: Hardware) -> dict[str, int]:
+    """Bytes of memory that a running instance takes more of its host, by reference; empty when it stays as it is."""
+    if not isinstance(action, Change) or (action.stop and not action.start):
+        return {}
+    vm = action.instance.vm
+    if vm.host == NULL or not any(isinstance(item, (SetMemory, SetVcpus)) for item in action.items):
+        return {}
+    return {vm.host: max(0, memory_needed(vm, hardware) - memory_of(vm))}
+
+
 def capacity_after(capacity: Capacity, plan: VmPoolPlan) -> Capacity:
     """What a VM pool's plan leaves for the next one."""
     capacity = freed(capacity, plan.actions)
     hardware = plan.spec.hardware if plan.spec else Hardware()
     for action in plan.actions:
         space = {one.sr.ref: -one.now for one in action.space()}
-        memory: dict[str, int] = {}
+        memory = {host: -size for host, size in growth(action, hardware).items()}
         if isinstance(action, (Create, Start, Reattach, Change)) and action.host and is_started(action):
             vm = action.master.blueprint if isinstance(action, Create) else action.instance.vm
             memory[action.host.ref] = -memory_needed(vm, hardware)
