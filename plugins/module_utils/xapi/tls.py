@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.client
 import re
@@ -58,10 +59,7 @@ class PinnedConnection(http.client.HTTPSConnection):
 
     def __init__(self, host: str, fingerprint: str, timeout: float) -> None:
         # Chain and name are not looked at, as the certificate itself is compared before a byte is sent.
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        super().__init__(host, timeout=timeout, context=context)
+        super().__init__(host, timeout=timeout, context=_context(None, False))
         self._fingerprint = fingerprint
 
     def connect(self) -> None:
@@ -83,13 +81,20 @@ def connect(endpoint: Endpoint, host: str | None = None, timeout: float | None =
     if endpoint.fingerprint:
         return PinnedConnection(host, normal_fingerprint(endpoint.fingerprint), timeout)
     try:
-        context = ssl.create_default_context(cafile=endpoint.ca_path)
+        context = _context(endpoint.ca_path, endpoint.validate_certs)
     except OSError as problem:
         raise Unreachable(f"ca_path: {endpoint.ca_path} cannot be read as certificates: {problem}.") from None
-    if not endpoint.validate_certs:
+    return http.client.HTTPSConnection(host, timeout=timeout, context=context)
+
+
+@functools.lru_cache(maxsize=4)
+def _context(ca_path: str | None, verifies: bool) -> ssl.SSLContext:
+    """One context for all connections of a run: to read the system's certificates takes as long as many calls."""
+    context = ssl.create_default_context(cafile=ca_path)
+    if not verifies:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, timeout=timeout, context=context)
+    return context
 
 
 def why(problem: Exception, endpoint: Endpoint) -> str:
