@@ -61,9 +61,9 @@ def change(site: Worksite, action: Change) -> None:
     check_vm(site, vm)
     if restarts:
         site.add_key("VM", vm.ref, PREFIX + RESTARTING, "true")
-    if action.stop:
-        shut_down_vm(site, vm.ref, force=action.force)
     try:
+        if action.stop:
+            shut_down_vm(site, vm.ref, force=action.force)
         if action.lost:
             reattach(site, action.lost)
         do_items(site, action.instance, action.items, running=vm.power_state == "Running" and not action.stop)
@@ -73,7 +73,7 @@ def change(site: Worksite, action: Change) -> None:
         if restarts:
             # Whoever looks at the failure had better find the service up.
             with suppress(XapiError):
-                _start(site, action)
+                _go_on(site, action)
         raise
     if action.start:
         _start(site, action)
@@ -91,6 +91,14 @@ def do_items(site: Worksite, instance: Instance, items: Iterable[Item], running:
 def forget_restart(site: Worksite, vm: str) -> None:
     """Nobody has to start the VM any more. Raises XapiError."""
     site.repeat("VM.remove_from_other_config", vm, PREFIX + RESTARTING)
+
+
+def _go_on(site: Worksite, action: Change) -> None:
+    """After a failure, start the VM if it is halted; it is being restarted no more."""
+    if site.read("VM.get_power_state", action.instance.vm.ref) == "Halted":
+        _start(site, action)
+    else:
+        forget_restart(site, action.instance.vm.ref)
 
 
 def _start(site: Worksite, action: Change) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 from ..model.instances import Instance
 from ..model.labels import Kind
 from ..plan.attachments import SWAP
@@ -71,8 +73,17 @@ def set_swap(site: Worksite, instance: Instance, item: SetSwap) -> None:
     if item.disk is not None:
         destroy_disk(site, item.disk, instance.vm.ref)
     if item.size:
-        swap = make_swap(site, instance.name, item.sr.ref, item.size, disk_labels(instance))
-        attach_disk(site, instance.vm.ref, swap.ref, SWAP)
+        make_swap_of(site, instance, item.sr.ref, item.size, disk_labels(instance))
+
+
+def make_swap_of(site: Worksite, instance: Instance, sr: str, size: int, labels: Mapping[str, str]) -> None:
+    """Make a swap disk for an instance that has none: it counts from when all of it is there.
+
+    Raises XapiError, ToolError.
+    """
+    swap = make_swap(site, instance.name, sr, size, labels, finished=False)
+    finish_disk(site, swap.ref, swap.uuid)
+    attach_disk(site, instance.vm.ref, swap.ref, SWAP)
 
 
 def _attach(site: Worksite, instance: Instance, vdi: str, position: str, running: bool) -> None:

@@ -15,22 +15,21 @@ from typing import Any
 from ..model.instances import REBUILDING, RESTARTING
 from ..model.labels import PREFIX
 from ..model.masters import MasterVersion
-from ..model.records import Disk
 from ..plan.actions import NicPlan
-from ..plan.attachments import BOOT, OVERLAY, ROOT, SWAP, nic_label
+from ..plan.attachments import BOOT, OVERLAY, ROOT, nic_label
 from ..plan.creation import automatic_nic
 from ..plan.instance_actions import Rebuild
 from ..plan.spec import VmPoolSpec
 from ..seed.host_keys import generate_host_key
 from .alter import do_items, forget_restart
-from .alter_disks import disk_labels
+from .alter_disks import disk_labels, make_swap_of
 from .alter_nics import set_label
 from .change import check_vm, reattach
 from .disks import attach_disk
 from .ownership import destroy_disk
 from .power import shut_down_vm, start_placed
 from .replace import replace_disk
-from .seeding import make_overlay, make_swap
+from .seeding import make_overlay
 from .worksite import Worksite
 
 
@@ -112,11 +111,9 @@ def _nics(site: Worksite, action: Rebuild) -> list[tuple[NicPlan, str]]:
 def _replace_swap(site: Worksite, action: Rebuild) -> None:
     """What the old system has swapped out is worth nothing to the new one."""
     instance, create = action.instance, action.create
-    swaps: list[Disk] = [instance.swap] if instance.swap else []
-    for swap in swaps:
-        destroy_disk(site, swap, instance.vm.ref)
+    if instance.swap:
+        destroy_disk(site, instance.swap, instance.vm.ref)
     if create.swap_size:
         labels = {**disk_labels(instance), **_version_labels(create.master)}
-        made = make_swap(site, instance.name, create.overlay_sr.ref, create.swap_size, labels)
-        attach_disk(site, instance.vm.ref, made.ref, SWAP)
+        make_swap_of(site, instance, create.overlay_sr.ref, create.swap_size, labels)
         site.done("swap disk made anew")

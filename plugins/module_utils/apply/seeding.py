@@ -63,8 +63,10 @@ def make_overlay(
     return disk
 
 
-def make_swap(site: Worksite, name: str, sr: str, size: int, labels: Mapping[str, str]) -> NewDisk:
-    """Make a swap disk of `size` bytes for the instance of this name on an SR (a reference).
+def make_swap(
+    site: Worksite, name: str, sr: str, size: int, labels: Mapping[str, str], finished: bool = True
+) -> NewDisk:
+    """Make a swap disk of `size` bytes for the instance of this name on an SR (a reference); see :func:`make_disk`.
 
     Raises XapiError, ToolError.
     """
@@ -72,7 +74,7 @@ def make_swap(site: Worksite, name: str, sr: str, size: int, labels: Mapping[str
     def build(disk: NewDisk, directory: Path) -> SeedImage:
         return build_swap(disk.uuid, disk.size, directory)
 
-    return make_disk(site, name, sr, Kind.SWAP, size, labels, build)
+    return make_disk(site, name, sr, Kind.SWAP, size, labels, build, finished)
 
 
 def make_disk(

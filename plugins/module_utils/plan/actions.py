@@ -18,6 +18,9 @@ from .sizes import show_size
 from .spec import VmPoolSpec
 from .storage import Space, empty_cost, first_cost, full_cost, total
 
+#: Of instances that all wait for a person, so many are named in a warning; the plan has them all.
+_NAMES_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class NicPlan:
@@ -281,6 +284,12 @@ class Attention(BaseAction):
         return self.note
 
 
+def _some(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
+
+
 @dataclass(frozen=True)
 class VmPoolPlan:
     """All that is to be done for one VM pool, in the order in which it may be done."""
@@ -302,12 +311,17 @@ class VmPoolPlan:
         return [
             action.name
             for action in self.actions
-            if isinstance(action, Start) or (isinstance(action, (Create, Reattach, Change)) and action.start)
+            if isinstance(action, Start) or action.downtime == "restart" or getattr(action, "start", False)
         ]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return tuple(f"{a.name}: {a.note}" for a in self.actions if isinstance(a, Attention))
+        """What only a person can decide, a sentence for each thing, however many instances it is about."""
+        names: dict[str, list[str]] = {}
+        for action in self.actions:
+            if isinstance(action, Attention):
+                names.setdefault(action.note, []).append(action.name)
+        return tuple(f"{_some(found)}: {note}" for note, found in names.items())
 
     def as_data(self) -> list[dict[str, Any]]:
         """The plan as plain data, one entry an action; sizes are bytes."""

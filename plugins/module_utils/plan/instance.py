@@ -47,6 +47,7 @@ def plan_instance(wish: InstanceWish, pool: HostPool, host_pool: str) -> VmPoolP
     left = [one for one in leftovers(pool, vm_pool) if one.name == wish.name]
     tidied = tuple(Tidy(one) for one in left)
     if wish.state == "absent":
+        tidied = tuple(one for one in tidied if not one.leftover.of)  # it goes with all its disks
         removed = (Remove(instance, "declared absent"),) if instance else ()
         return VmPoolPlan(host_pool, vm_pool, present, None, None, (*tidied, *removed))
     if instance is None:
