@@ -22,8 +22,8 @@ import pytest
 from tests.conftest import MATRIX
 from tests.support.ansible import arguments_of, run_module, zygote
 from tests.support.gate import NEVER, Gate, Point, gate_of
-from tests.support.golden import Golden
-from tests.support.lab import Lab
+from tests.support.golden import Golden, make_golden
+from tests.support.lab import Lab, new_lab
 from tests.support.state import find_disk, picture, sha256_of
 
 KILLED = -9
@@ -113,6 +113,59 @@ def test_vm_pool(
     points = kill_everywhere(gate, when, [Way(pool(size)) for size in sizes])
     assert {point.call for point in points} >= MADE | REMOVED
     assert [sha256_of(lab, disk) for disk in disks] == hashes
+    record_property(MATRIX + "kill", len(points))
+
+
+@pytest.fixture
+def able(lab_of_able: Lab) -> Iterator[Gate]:
+    """A gate to a lab whose guests follow: they shut down and take devices while they run."""
+    with gate_of(lab_of_able) as gate:
+        yield gate
+
+
+@pytest.fixture
+def lab_of_able() -> Iterator[Lab]:
+    with new_lab("--agent") as lab:
+        golden = make_golden(lab)
+        run(lab, "master_image", {"name": "noble", "golden_vm": golden.name})
+        lab.xapi.network.create({"name_label": "Storage", "other_config": {}})
+        yield lab
+
+
+#: What a change of an instance's hardware, NICs and swap disk writes, with the restart that it takes.
+CHANGED = {
+    "VM.add_to_other_config", "Async.VM.clean_shutdown", "VM.set_VCPUs_max", "VM.set_memory_limits",
+    "VM.add_to_platform", "VIF.create", "VDI.add_to_other_config", "Async.VDI.create", "PUT /import_raw_vdi",
+    "VBD.create", "Async.VM.start_on", "Async.VIF.destroy", "Async.VDI.destroy", "VM.remove_from_other_config",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_changes(able: Gate, when: str, record_property: Record) -> None:
+    here = able.lab.xapi.network.get_name_label(able.lab.xapi.VIF.get_all_records().popitem()[1]["network"])
+    common = {"name": "web", "size": 1, "master": "noble", "allow_restart": True}
+    ways = [
+        Way(common | {
+            "hardware": {"vcpus": 2, "memory": "2 GiB", "cores_per_socket": 2},
+            "networks": [{"network": here}, {"network": "Storage"}],
+            "swap": "1 MiB",
+        }),
+        Way(common | {
+            "hardware": {"vcpus": 1, "vcpus_max": 1, "memory": "1 GiB", "memory_max": "1 GiB", "cores_per_socket": 1},
+            "networks": [{"network": here}],
+        }),
+    ]  # fmt: skip
+    points = kill_everywhere(able, when, ways)
+    assert {point.call for point in points} >= CHANGED
+    record_property(MATRIX + "kill", len(points))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_rebuild(able: Gate, when: str, record_property: Record) -> None:
+    run(able.lab, "vm_pool", {"name": "web", "size": 1, "master": "noble", "swap": "1 MiB"})
+    rebuilt = Way({"name": "web-001", "state": "rebuilt"}, "instance")
+    points = kill_everywhere(able, when, [rebuilt], idempotent=False)
+    assert {"Async.VDI.create", "Async.VDI.destroy", "Async.VBD.destroy", "VBD.create"} <= {p.call for p in points}
     record_property(MATRIX + "kill", len(points))
 
 

@@ -16,6 +16,7 @@ from .alter_vm import again
 from .disks import attach_disk, create_disk, finish_disk
 from .on_boot import set_on_boot
 from .ownership import destroy_disk
+from .replace import replace_disk
 from .seeding import make_swap
 from .worksite import Worksite
 
@@ -70,20 +71,21 @@ def change_on_boot(site: Worksite, item: SetOnBoot) -> None:
 
 def set_swap(site: Worksite, instance: Instance, item: SetSwap) -> None:
     """Make, replace or remove the swap disk of a halted VM. Raises XapiError, ToolError."""
-    if item.disk is not None:
-        destroy_disk(site, item.disk, instance.vm.ref)
-    if item.size:
-        make_swap_of(site, instance, item.sr.ref, item.size, disk_labels(instance))
+    replace_swap(site, instance, item.sr.ref, item.size, disk_labels(instance))
 
 
-def make_swap_of(site: Worksite, instance: Instance, sr: str, size: int, labels: Mapping[str, str]) -> None:
-    """Make a swap disk for an instance that has none: it counts from when all of it is there.
+def replace_swap(site: Worksite, instance: Instance, sr: str, size: int, labels: Mapping[str, str]) -> None:
+    """Give a halted instance a fresh swap disk of ``size`` bytes on an SR (a reference); 0 = none.
 
     Raises XapiError, ToolError.
     """
-    swap = make_swap(site, instance.name, sr, size, labels, finished=False)
-    finish_disk(site, swap.ref, swap.uuid)
-    attach_disk(site, instance.vm.ref, swap.ref, SWAP)
+    old = instance.swap
+    if size:
+        labels = {**labels, **({"replaces": old.uuid} if old else {})}
+        new = make_swap(site, instance.name, sr, size, labels, finished=False)
+        replace_disk(site, instance, old, new, SWAP)
+    elif old:
+        destroy_disk(site, old, instance.vm.ref)
 
 
 def _attach(site: Worksite, instance: Instance, vdi: str, position: str, running: bool) -> None:

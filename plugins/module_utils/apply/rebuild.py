@@ -22,11 +22,10 @@ from ..plan.instance_actions import Rebuild
 from ..plan.spec import VmPoolSpec
 from ..seed.host_keys import generate_host_key
 from .alter import do_items, forget_restart
-from .alter_disks import disk_labels, make_swap_of
+from .alter_disks import disk_labels, replace_swap
 from .alter_nics import set_label
 from .change import check_vm, reattach
 from .disks import attach_disk
-from .ownership import destroy_disk
 from .power import shut_down_vm, start_placed
 from .replace import replace_disk
 from .seeding import make_overlay
@@ -110,10 +109,8 @@ def _nics(site: Worksite, action: Rebuild) -> list[tuple[NicPlan, str]]:
 
 def _replace_swap(site: Worksite, action: Rebuild) -> None:
     """What the old system has swapped out is worth nothing to the new one."""
-    instance, create = action.instance, action.create
-    if instance.swap:
-        destroy_disk(site, instance.swap, instance.vm.ref)
+    create = action.create
+    labels = {**disk_labels(action.instance), **_version_labels(create.master)}
+    replace_swap(site, action.instance, create.overlay_sr.ref, create.swap_size or 0, labels)
     if create.swap_size:
-        labels = {**disk_labels(instance), **_version_labels(create.master)}
-        make_swap_of(site, instance, create.overlay_sr.ref, create.swap_size, labels)
         site.done("swap disk made anew")
