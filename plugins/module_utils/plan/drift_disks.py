@@ -61,11 +61,11 @@ def data_disk_items(wanted: Sequence[tuple[DataDisk, StorageRepository]], instan
     there = {disk.labels["disk"]: disk for disk in instance.data_disks}
     taken = {attachment.position for attachment in vm.attachments}
     taken |= {disk.labels["position"] for disk in instance.data_disks}
-    free = iter(free_positions(taken, len(wanted)))
-    for wish, sr in wanted:
+    # As many as there may be missing.
+    for (wish, sr), free in zip(wanted, free_positions(taken, len(wanted)), strict=True):
         disk = there.get(wish.name)
         if disk is None:
-            yield AddDisk(wish.name, wish.size, sr, next(free), can_plug)
+            yield AddDisk(wish.name, wish.size, sr, free, can_plug)
             continue
         attachment = next((a for a in vm.attachments if a.vdi == disk.ref), None)
         if running and not (attachment and attachment.attached):  # halted, it is among what the instance lost

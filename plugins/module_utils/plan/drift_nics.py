@@ -54,7 +54,7 @@ def _surplus(number: int, pool: HostPool, instance: Instance) -> Iterator[Remove
 
 def _forgotten(pool: HostPool, instance: Instance) -> bool:
     """Whether the label says something else than what is there."""
-    noted = {(device, mac, network) for device, mac, network in parse_nic_label(instance.vm.labels["nics"])}
+    noted = set(parse_nic_label(instance.vm.labels["nics"]))
     return noted != {
         (nic.device, nic.mac, pool.networks[nic.network].uuid if nic.network in pool.networks else "")
         for nic in instance.vm.interfaces
