@@ -229,6 +229,14 @@ def test_data_disks(world: World) -> None:
     assert "is not declared any more: kept with its data" in line
 
 
+def test_missing_data_disks_get_the_lowest_free_positions(world: World) -> None:
+    vm = world.add_instance(1)
+    world.add_guest(vm)
+    world.add_data_disk(vm, "data", "4", size=2 * GIB)
+    world.carry_out(plan(world, disks=[*DISK, {"name": "logs", "size": "1 GiB"}]))
+    assert sorted(r["userdevice"] for r in world.records["VBD"].values() if r["VM"] == vm) == ["0", "1", "3", "4", "5"]
+
+
 def test_a_data_disk_that_was_unplugged_or_detached_comes_back(world: World) -> None:
     vm = world.add_instance(1)
     world.add_guest(vm)

@@ -61,11 +61,12 @@ def data_disk_items(wanted: Sequence[tuple[DataDisk, StorageRepository]], instan
     there = {disk.labels["disk"]: disk for disk in instance.data_disks}
     taken = {attachment.position for attachment in vm.attachments}
     taken |= {disk.labels["position"] for disk in instance.data_disks}
-    # As many as there may be missing.
-    for (wish, sr), free in zip(wanted, free_positions(taken, len(wanted)), strict=True):
+    missing = [wish.name for wish, _sr in wanted if wish.name not in there]
+    positions = dict(zip(missing, free_positions(taken, len(missing)), strict=True))
+    for wish, sr in wanted:
         disk = there.get(wish.name)
         if disk is None:
-            yield AddDisk(wish.name, wish.size, sr, free, can_plug)
+            yield AddDisk(wish.name, wish.size, sr, positions[wish.name], can_plug)
             continue
         attachment = next((a for a in vm.attachments if a.vdi == disk.ref), None)
         if running and not (attachment and attachment.attached):  # halted, it is among what the instance lost
