@@ -62,8 +62,8 @@ options:
           - JMESPath expression that selects the allowed hosts from a list of host records, such as
             V([?contains(tags, 'web')]); it gives records, names or uuids. All hosts are allowed by default.
           - A record has C(uuid), C(name_label), C(enabled), C(live), C(address), C(cpu_count), C(memory_total),
-            C(memory_overhead), C(memory_free), C(tags) and C(other_config), as XAPI has them. It needs the Python library
-            jmespath.
+            C(memory_overhead), C(memory_free), C(tags) and C(other_config), as XAPI has them. It needs the Python
+            library jmespath.
         type: str
   scale_in:
     description: What happens when there are more instances than O(size).
