@@ -64,6 +64,7 @@ class Way:
 
     options: Options
     module: str = "vm_pool"
+    is_killed: bool = True  # otherwise it only leads back, and is killed elsewhere
     points: list[Point] = field(default_factory=list)
     clean: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -73,7 +74,8 @@ def kill_everywhere(gate: Gate, when: str, ways: list[Way], idempotent: bool = T
     lab = gate.lab
     run(lab, ways[-1].module, ways[-1].options)
     for way in ways:
-        way.points = points_of(gate, when, way.module, way.options)
+        points = points_of(gate, when, way.module, way.options)
+        way.points = points if way.is_killed else []
         way.clean = picture(lab)
     for number in range(max(len(way.points) for way in ways)):
         for way in ways:
