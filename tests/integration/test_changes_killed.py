@@ -18,6 +18,8 @@ from tests.support.golden import make_golden
 from tests.support.lab import new_lab
 from tests.support.state import find_disk, sha256_of
 
+pytestmark = pytest.mark.matrix
+
 Options = dict[str, Any]
 
 

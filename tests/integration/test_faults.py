@@ -24,6 +24,8 @@ from tests.support.golden import make_golden
 from tests.support.lab import Lab, new_lab
 from tests.support.state import disk_names, find_disk, find_vm, names, picture, power_states, sha256_of
 
+pytestmark = pytest.mark.matrix
+
 Record = Callable[[str, object], None]
 
 #: Answers to an asynchronous call itself; all others are its task's.

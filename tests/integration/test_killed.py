@@ -26,6 +26,8 @@ from tests.support.golden import Golden, make_golden
 from tests.support.lab import Lab, new_lab
 from tests.support.state import find_disk, picture, sha256_of
 
+pytestmark = pytest.mark.matrix
+
 KILLED = -9
 Options = dict[str, Any]
 Record = Callable[[str, object], None]

@@ -23,7 +23,7 @@ from tests.support.lab import Lab
 from tests.support.overlays import write, written
 from tests.support.state import find_disk
 
-pytestmark = pytest.mark.usefixtures("master")
+pytestmark = [pytest.mark.usefixtures("master"), pytest.mark.matrix]
 
 POOL: dict[str, Any] = {
     "name": "web",

@@ -126,6 +126,7 @@ def test_a_misspelt_word_of_a_declaration_is_named(lab: Lab, tmp_path: Path) -> 
     assert lab.calls()["total"] == 0
 
 
+@pytest.mark.matrix
 def test_apply_killed_at_ten_moments_and_run_again(
     lab: Lab, golden: Golden, master: dict[str, Any], tmp_path: Path
 ) -> None:
