@@ -41,7 +41,7 @@ def test_progress_is_seen_in_xapi_and_by_the_playbook(tmp_path: Path, lab: Lab, 
     process = start_playbook(inventory, str(playbook))
     wait_for(lambda: [value for value in progress(lab) if 0.6 < value < 0.7])
     lab.clear_faults()
-    output, _nothing = process.communicate(timeout=120)
+    output, _nothing = process.communicate(timeout=600)
     assert process.returncode == 0, output
     assert re.search(r"^london / web: 2 of 3 done, last web-00\d started$", output, re.MULTILINE), output
     assert lab.xapi.task.get_by_name_label(TITLE) == []
@@ -50,7 +50,7 @@ def test_progress_is_seen_in_xapi_and_by_the_playbook(tmp_path: Path, lab: Lab, 
 def test_a_short_run_says_nothing_and_leaves_no_task(tmp_path: Path, lab: Lab, master: dict[str, object]) -> None:
     assert not run_module(lab, "vm_pool", name="web", size=1, master="noble").failed
     inventory, playbook = write_playbook(tmp_path, lab)
-    output, _nothing = start_playbook(inventory, str(playbook), "--check").communicate(timeout=120)
+    output, _nothing = start_playbook(inventory, str(playbook), "--check").communicate(timeout=600)
     assert "changed=1" in output
     assert "london / web: " not in output
     assert not [r for r in lab.xapi.task.get_all_records().values() if r["name_label"].startswith("Skinnybox")]
