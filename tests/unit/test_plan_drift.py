@@ -136,6 +136,10 @@ def test_cores_that_no_number_of_vcpus_fills_are_refused(world: World) -> None:
     world.add_instance(1, platform={"cores-per-socket": "2"})
     with pytest.raises(Refused, match="3 vCPUs do not make whole sockets of 2 cores"):
         plan(world, hardware={"vcpus": 3})
+    world.records["VM"].popitem()
+    next(iter(world.records["VM"].values()))["platform"] = {"cores-per-socket": "2"}
+    with pytest.raises(Refused, match="3 vCPUs do not make whole sockets of 2 cores"):
+        plan(world, size=2, hardware={"vcpus": 3})
 
 
 def test_undeclared_things_are_not_compared(world: World) -> None:

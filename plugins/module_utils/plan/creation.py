@@ -15,6 +15,7 @@ from .actions import Create, DiskPlan, NicPlan
 from .addresses import nth_address
 from .changes import DiskItem, GrowDisk, SetOnBoot
 from .data_disks import data_disks_of
+from .drift_hardware import check_hardware
 from .lookup import find_network
 from .naming import instance_name
 from .refusal import Refused
@@ -51,6 +52,7 @@ def create_instance(
     """
     if master.root is None:
         raise Refused(f"Master image {master.title} has lost its root disk.")
+    check_hardware(spec.hardware, master.blueprint)
     return Create(
         name=name or instance_name(spec.instance_name, spec.name, number),
         number=number,

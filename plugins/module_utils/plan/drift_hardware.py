@@ -36,6 +36,20 @@ def hardware_items(wish: Hardware, pool: HostPool, vm: VirtualMachine) -> Iterat
             yield SetKey(field, key, what, have or default, str(want), live=not running)
 
 
+def check_hardware(wish: Hardware, blueprint: VirtualMachine) -> None:
+    """XAPI would make such an instance and never start it. Raises Refused."""
+    cores = wish.cores_per_socket or _whole(blueprint.platform.get(CORES_PER_SOCKET, ""))
+    _check_sockets(blueprint, wish.vcpus_max or wish.vcpus or blueprint.vcpus, cores)
+
+
+def _check_sockets(vm: VirtualMachine, vcpus: int, cores: int) -> None:
+    if vcpus % cores:
+        raise Refused(
+            f"{vm.name} ({vm.uuid}): {vcpus} vCPUs do not make whole sockets of {cores} cores. Declare "
+            "hardware.cores_per_socket."
+        )
+
+
 def _vcpus(wish: Hardware, vm: VirtualMachine, running: bool) -> Iterator[SetVcpus]:
     want = wish.vcpus or vm.vcpus_at_startup
     have, have_max = vm.vcpus_at_startup, vm.vcpus
@@ -43,11 +57,7 @@ def _vcpus(wish: Hardware, vm: VirtualMachine, running: bool) -> Iterator[SetVcp
     want_max = wish.vcpus_max or max(have_max, want)
     if want_max % cores and wish.vcpus_max is None:
         want_max = want
-    if want_max % cores:
-        raise Refused(
-            f"{vm.name} ({vm.uuid}): {want_max} vCPUs do not make whole sockets of {cores} cores. Declare "
-            "hardware.cores_per_socket."
-        )
+    _check_sockets(vm, want_max, cores)
     if running and have != want <= have_max and "vcpu-hotplug" in vm.abilities.features:
         yield SetVcpus(have, want, have_max, have_max, live=True)
         have = want
