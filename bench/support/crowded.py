@@ -142,21 +142,23 @@ async def main() -> None:
     settings = Settings(PASSWORD, 8192 * GIB, 64, True)
     lab = await serving.open_lab(settings, MemoryDisks(), SimulatedHypervisor(True))
     print("READY", *await lab.listen(0), flush=True)
-    listening = asyncio.create_task(_obey(lab.world))
+    listening = asyncio.create_task(_obey(lab))
     await lab.until_stopped()
     listening.cancel()
     await lab.close(destroy_guests=True)
 
 
-async def _obey(world: World) -> None:
+async def _obey(lab: serving.Lab) -> None:
+    """Do what standard input says, and end with it: nobody is left who would need the lab."""
     copies: dict[str, Copies] = {}
     while line := await asyncio.to_thread(sys.stdin.readline):
         name, count = line.split()
-        of_name = copies.setdefault(name, Copies(world, name))
+        of_name = copies.setdefault(name, Copies(lab.world, name))
         for number in range(of_name.made + 1, int(count) + 1):
             await of_name.add(number)
         of_name.made = int(count)
         print("DONE", flush=True)
+    lab.stop(destroy=True)
 
 
 if __name__ == "__main__":

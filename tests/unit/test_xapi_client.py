@@ -180,7 +180,7 @@ def scripted(answer: Any, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterat
     with Scripted(answer, address) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server, Endpoint(f"http://{address[0]}:{server.server_address[1]}", "root", "secret", timeout=5)
+        yield server, Endpoint(f"http://{address[0]}:{server.server_address[1]}", "root", "secret")
         server.shutdown()
         thread.join()
 
@@ -466,7 +466,7 @@ def test_a_server_without_json_rpc_is_asked_over_xml_rpc_from_then_on() -> None:
 
 
 def test_many_threads_find_out_at_once_that_a_server_speaks_no_json() -> None:
-    together = threading.Barrier(4)
+    together = threading.Barrier(4, timeout=60)
 
     with scripted(logged_in(lambda *_: success("done"))) as (server, endpoint):
         server.speaks_json, server.before_refusal = False, together.wait
