@@ -40,6 +40,8 @@ options:
     description:
       - SHA-256 fingerprint of the server's certificate, which is then the only one accepted. Hosts come with
         self-signed certificates, for which this is the simplest safe choice.
+      - In a pool of several hosts give one for each, separated by blanks. Disks on a host's local SR are written
+        through that host, and another host may become the coordinator.
       - If the value is not given, the value of environment variable E(XENSERVER_FINGERPRINT) is used.
     type: str
   timeout:

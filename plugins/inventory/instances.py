@@ -53,7 +53,9 @@ options:
     env:
       - name: XENSERVER_CA_PATH
   fingerprint:
-    description: SHA-256 fingerprint of the server's certificate, which is then the only one accepted.
+    description:
+      - SHA-256 fingerprint of the server's certificate, which is then the only one accepted.
+      - In a pool of several hosts one for each, separated by blanks.
     type: str
     env:
       - name: XENSERVER_FINGERPRINT

@@ -208,7 +208,14 @@ def fingerprint_of(lab: Lab) -> str:
 def test_a_certificate_is_accepted_by_its_authority_or_its_fingerprint(tls_lab: tuple[Lab, Path]) -> None:
     lab, ca = tls_lab
     address = lab.url.removeprefix("https://")
-    for trust in ({"ca_path": str(ca)}, {"fingerprint": f"sha256:{fingerprint_of(lab)}"}, {"validate_certs": False}):
+    ours, of_another_host = f"sha256:{fingerprint_of(lab)}", "ab" * 32
+    for trust in (
+        {"ca_path": str(ca)},
+        {"fingerprint": ours},
+        {"fingerprint": f"{of_another_host} {ours}"},
+        {"fingerprint": f"{ours}, {of_another_host}"},
+        {"validate_certs": False},
+    ):
         result = run_module(lab, "vm_pool_info", hostname=address, **trust)
         assert not result.failed, result.msg
 

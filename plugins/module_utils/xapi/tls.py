@@ -25,7 +25,7 @@ class Endpoint:
     password: str = field(repr=False)
     validate_certs: bool = True
     ca_path: str | None = None
-    fingerprint: str | None = None  # SHA-256 of the certificate, hexadecimal
+    fingerprint: str | None = None  # SHA-256 of the certificate, hexadecimal; several, one for each host of the pool
     timeout: float = 60.0  # seconds without a byte
 
     @property
@@ -54,22 +54,28 @@ def normal_fingerprint(text: str) -> str:
     return digits
 
 
-class PinnedConnection(http.client.HTTPSConnection):
-    """An HTTPS connection that accepts one certificate only, whoever signed it."""
+def normal_fingerprints(text: str) -> tuple[str, ...]:
+    """One or several fingerprints, parted by blanks or commas. Raises Unreachable when one is none."""
+    return tuple(normal_fingerprint(one) for one in re.split(r"[\s,]+", text.strip(" ,\t\n")))
 
-    def __init__(self, host: str, fingerprint: str, timeout: float) -> None:
+
+class PinnedConnection(http.client.HTTPSConnection):
+    """An HTTPS connection that accepts some certificates only, whoever signed them."""
+
+    def __init__(self, host: str, fingerprints: tuple[str, ...], timeout: float) -> None:
         # Chain and name are not looked at, as the certificate itself is compared before a byte is sent.
         super().__init__(host, timeout=timeout, context=_context(None, False))
-        self._fingerprint = fingerprint
+        self._fingerprints = fingerprints
 
     def connect(self) -> None:
         super().connect()
         certificate = self.sock.getpeercert(binary_form=True) or b""
         found = hashlib.sha256(certificate).hexdigest()
-        if found != self._fingerprint:
+        if found not in self._fingerprints:
             self.close()
+            declared = " or ".join(f"sha256:{one}" for one in self._fingerprints)
             raise ssl.SSLCertVerificationError(
-                f"the certificate's fingerprint is sha256:{found}, not the declared sha256:{self._fingerprint}"
+                f"the fingerprint of {self.host}'s certificate is sha256:{found}, not the declared {declared}"
             )
 
 
@@ -79,7 +85,7 @@ def connect(endpoint: Endpoint, host: str | None = None, timeout: float | None =
     if not endpoint.is_tls:
         return http.client.HTTPConnection(host, timeout=timeout)
     if endpoint.fingerprint:
-        return PinnedConnection(host, normal_fingerprint(endpoint.fingerprint), timeout)
+        return PinnedConnection(host, normal_fingerprints(endpoint.fingerprint), timeout)
     try:
         context = _context(endpoint.ca_path, endpoint.validate_certs)
     except OSError as problem:
