@@ -198,6 +198,36 @@ def test_a_change_that_fails_says_so_and_leaves_the_instance_running(lab: Lab) -
     settled(lab, hardware={"memory": "2 GiB"})
 
 
+ONCE = {"VIF.create", "Async.VIF.plug", "Async.VDI.create", "VBD.create", "Async.VBD.plug"}
+LOST = [
+    ("Async.VM.set_VCPUs_number_live", "VIF.create", "Async.VIF.plug", "Async.VDI.create", "VBD.create"),
+    ("Async.VM.set_memory_dynamic_range", "VM.remove_from_other_config", "Async.VBD.plug", "VDI.add_to_other_config"),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("methods", LOST, ids=["calls", "settings"])
+def test_answers_that_get_lost_are_looked_for(lab: Lab, when: str, methods: tuple[str, ...]) -> None:
+    apply(lab, hardware={"vcpus": 1, "vcpus_max": 2, "memory": "1 GiB", "memory_max": "2 GiB"})
+    declared: dict[str, Any] = {
+        "hardware": {"vcpus": 2, "vcpus_max": 2, "memory": "2 GiB", "memory_max": "2 GiB"},
+        "networks": [{}, {"network": nics(lab)["0"][0]}],
+        "disks": [{"name": "data", "size": "8 MiB"}],
+    }
+    for method in methods:
+        lab.fault(method=method, drop=when)
+    apply(lab, **declared)
+    sent = {method: lab.writes().count(method) for method in methods}
+    lab.clear_faults()
+    if when == "before":
+        assert min(sent.values()) > 1
+    else:  # what was carried out is not asked for again, unless it does no harm
+        assert {sent[method] for method in methods if method in ONCE} == {1}
+    assert sorted(nics(lab)) == ["0", "1"]
+    assert len(lab.xapi.VDI.get_by_name_label("web-001 data")) == 1
+    settled(lab, **declared)
+
+
 def test_check_mode_shows_the_changes_and_makes_none(lab: Lab) -> None:
     apply(lab)
     before = record(lab)
