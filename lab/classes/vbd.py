@@ -173,11 +173,11 @@ def _disk_refusal(
 def _sharing_refusal(world: World, record: Record, vm: Record) -> Failure | None:
     """Others write the disk, or read it while this one would write."""
     vdi = world.database.get("VDI", record["VDI"])
-    others = [world.database.get("VBD", vbd) for vbd in vdi["VBDs"] if vbd != record.ref]
-    holding = [vbd for vbd in others if _holds(world, vbd)]
-    written = record["mode"] == "RW" or any(vbd["mode"] == "RW" for vbd in holding)
-    if holding and written and not vdi["sharable"] and not vm["is_control_domain"]:
-        return Failure("VDI_IN_USE", vdi.ref)
+    if not vdi["sharable"] and not vm["is_control_domain"]:
+        others = (world.database.get("VBD", vbd) for vbd in vdi["VBDs"] if vbd != record.ref)
+        # Readers are only in the way of who writes: of a disk that a thousand read, they need not be looked at.
+        if any(_holds(world, vbd) for vbd in others if "RW" in (record["mode"], vbd["mode"])):
+            return Failure("VDI_IN_USE", vdi.ref)
     if record["mode"] == "RW" and vdi["read_only"]:
         return Failure("VDI_READONLY", vdi.ref)
     return None

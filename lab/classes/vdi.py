@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 from lab import operations
 from lab.classes import sr as repositories
@@ -53,14 +54,42 @@ def attachments(world: World, vdi: str) -> list[Record]:
     return [vbd for vbd in vbds if vbd["currently_attached"]]
 
 
-def refusal(world: World, vdi: str, name: str, task: str = "") -> Failure | None:
-    """Why an operation cannot be done with the disk now."""
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What is done with a disk through its VBDs, of which there may be thousands: looked up once for all operations."""
+
+    #: modes of the VBDs that are attached
+    modes: frozenset[str]
+    #: the same without those of snapshots: the disks of one of a suspended VM count as attached, but nobody writes
+    modes_of_machines: frozenset[str]
+    #: task and operation of everything that is under way with a VBD
+    running: tuple[tuple[str, str], ...]
+
+
+def use_of(world: World, record: Record) -> Use:
+    """How the disk is used now."""
+    vbds, vms = world.database.tables["VBD"].records, world.database.tables["VM"].records
+    modes, modes_of_machines, running = set(), set(), []
+    for ref in record["VBDs"]:
+        vbd = vbds[ref].fields
+        running += vbd["current_operations"].items()
+        if vbd["currently_attached"]:
+            modes.add(vbd["mode"])
+            vm = vms.get(vbd["VM"])
+            if vm is None or not vm["is_a_snapshot"]:
+                modes_of_machines.add(vbd["mode"])
+    return Use(frozenset(modes), frozenset(modes_of_machines), tuple(running))
+
+
+def refusal(world: World, vdi: str, name: str, task: str = "", use: Use | None = None) -> Failure | None:
+    """Why an operation cannot be done with the disk now; use is what use_of() says, if that is known."""
     record = world.database.get("VDI", vdi)
+    if early := _clash(record, name, task) or _unreachable(world, record, name):
+        return early
+    use = use or use_of(world, record)
     return (
-        _clash(record, name, task)
-        or _unreachable(world, record, name)
-        or _in_use(world, record, name, task)
-        or (None if name == "data_destroy" else _busy_attachment(world, record, task))
+        _in_use(record, use, name, task)
+        or (None if name == "data_destroy" else _busy_attachment(record, use, task))
         or _unable(world, record, name)
         or _special_refusal(world, record, name)
     )
@@ -83,9 +112,9 @@ def _unreachable(world: World, record: Record, name: str) -> Failure | None:
     return None
 
 
-def _in_use(world: World, record: Record, name: str, task: str) -> Failure | None:
+def _in_use(record: Record, use: Use, name: str, task: str) -> Failure | None:
     """Whoever copies the disk has it attached for reading."""
-    modes = {vbd["mode"] for vbd in attachments(world, record.ref) if not _harmless(world, vbd, name)}
+    modes = set(use.modes_of_machines if name == "list_changed_blocks" else use.modes)
     if any(found == "copy" and other != task for other, found in record["current_operations"].items()):
         modes.add("RO")
     if name in ALWAYS or not modes or (name in WHILE_READ and modes == {"RO"}):
@@ -93,17 +122,10 @@ def _in_use(world: World, record: Record, name: str, task: str) -> Failure | Non
     return Failure("VDI_IN_USE", record.ref, name)
 
 
-def _harmless(world: World, vbd: Record, name: str) -> bool:
-    """The disks of a snapshot of a suspended VM count as attached, but nobody writes to them."""
-    vm = world.database.find("VM", vbd["VM"])
-    return name == "list_changed_blocks" and vm is not None and bool(vm["is_a_snapshot"])
-
-
-def _busy_attachment(world: World, record: Record, task: str) -> Failure | None:
-    for vbd in record["VBDs"]:
-        for other, running in world.database.get("VBD", vbd)["current_operations"].items():
-            if other != task:
-                return Failure(operations.IN_PROGRESS, "VDI", record.ref, running, other)
+def _busy_attachment(record: Record, use: Use, task: str) -> Failure | None:
+    for other, running in use.running:
+        if other != task:
+            return Failure(operations.IN_PROGRESS, "VDI", record.ref, running, other)
     return None
 
 
@@ -176,7 +198,8 @@ def _no_tracking(world: World, record: Record) -> Failure | None:
 
 
 def allowed_operations(world: World, vdi: str) -> list[str]:
-    return [name for name in LISTED if refusal(world, vdi, name) is None]
+    use = use_of(world, world.database.get("VDI", vdi))
+    return [name for name in LISTED if refusal(world, vdi, name, use=use) is None]
 
 
 def hold(call: Call, vdi: str, name: str) -> AbstractAsyncContextManager[None]:
