@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -374,9 +375,20 @@ def test_one_writer_at_a_time_and_a_dead_ones_lock_is_taken_over(lab: Lab) -> No
     assert lab.xapi.pool.get_other_config(pool)[key] == living
     lab.xapi.pool.remove_from_other_config(pool, key)
     lab.xapi.pool.add_to_other_config(pool, key, '{"host": "other-controller", "pid": 7, "since": 1000}')
+    lab.xapi.pool.add_to_other_config(pool, "skinnybox:alive:2000:VM pool web", "")
     apply(lab, 1)
     assert names(lab) == ["web-001"]
-    assert key not in lab.xapi.pool.get_other_config(pool)
+    assert not [key for key in lab.xapi.pool.get_other_config(pool) if key.startswith("skinnybox")]
+
+
+def test_a_long_run_elsewhere_that_gives_signs_of_life_keeps_its_lock(lab: Lab) -> None:
+    (pool,) = lab.xapi.pool.get_all()
+    owner = '{"host": "other-controller", "pid": 7, "since": 1000}'
+    lab.xapi.pool.add_to_other_config(pool, "skinnybox:lock:VM pool web", owner)
+    lab.xapi.pool.add_to_other_config(pool, f"skinnybox:alive:{int(time.time())}:VM pool web", "")
+    result = apply(lab, 1, fails=True, lock_timeout=0)
+    assert "VM pool web is being changed by process 7 on other-controller" in result.msg
+    assert names(lab) == []
 
 
 def test_the_lock_of_a_process_that_nobody_has_waited_for_is_a_dead_ones(lab: Lab) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..model.labels import PREFIX
 from ..model.records import HostPool
 from ..plan.guards.leftovers import DeadLock
+from .heartbeat import last_sign
 from .owner import is_dead, parse
 
 _KEY = f"{PREFIX}lock:"
@@ -19,5 +20,5 @@ def dead_locks(pool: HostPool) -> list[DeadLock]:
     return [
         DeadLock(key, key[len(_KEY) :], f"process {owner.get('pid')} on {owner.get('host')}")
         for key, owner in held.items()
-        if is_dead(owner)
+        if is_dead(owner, last_sign(pool.other_config, key[len(_KEY) :]))
     ]

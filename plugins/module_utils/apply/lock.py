@@ -18,6 +18,7 @@ from ..model.records import HostPool
 from ..xapi.client import Client
 from ..xapi.errors import ApiFailure, ConnectionLost, XapiError
 from . import owner, takeover
+from .heartbeat import beating, last_sign, signs_of
 from .stopping import Stopped
 
 #: Seconds after which a waiting run looks anew whether the holder still lives, and whether it is itself to stop.
@@ -49,13 +50,14 @@ def locked(
             held.callback(_give_back, client, pool.ref, key, value)
             if is_taken_over:
                 takeover.outlive(client, name, patience)
+        held.enter_context(beating(client, pool.ref, names))
         yield
 
 
 def is_left(pool: HostPool, what: str) -> bool:
     """Whether a run that was killed has left its lock."""
     value = pool.other_config.get(_key(what))
-    return value is not None and owner.is_dead(owner.parse(value))
+    return value is not None and owner.is_dead(owner.parse(value), last_sign(pool.other_config, what))
 
 
 def _key(what: str) -> str:
@@ -85,15 +87,18 @@ def _acquire(client: Client, pool: str, key: str, value: str, what: str, patienc
     deadline = time.monotonic() + patience
     token, is_taken_over = "", False
     while not _add(client, pool, key, value):
-        held = client.read("pool.get_other_config", pool).get(key)
+        keys = client.read("pool.get_other_config", pool)
+        held = keys.get(key)
         if held == value:
             break  # it was our own addition whose answer got lost
         if held is None:
             continue
         holder = owner.parse(held)
-        if owner.is_dead(holder):
+        if owner.is_dead(holder, last_sign(keys, what)):
             # Whoever comes first adds the key anew.
             with suppress(ConnectionLost):
+                for sign in signs_of(keys, what):
+                    client.call("pool.remove_from_other_config", pool, sign)
                 _remove(client, pool, key, held)
             is_taken_over = True
             continue

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-#: Seconds after which the lock of an owner on another machine, whom we cannot see, counts as left behind.
-STALE = 2 * 3600
+#: Seconds without a sign of life after which an owner on another machine, whom we cannot see, counts as dead. Many
+#: of the intervals between signs: clocks differ, and XAPI may be away for a while.
+STALE = 1800
 
 #: States of processes that only wait to be forgotten (proc(5), field 3).
 _ENDED = ("Z", "X")
@@ -33,12 +34,15 @@ def parse(value: str) -> dict[str, Any]:
     return owner if isinstance(owner, dict) else {}
 
 
-def is_dead(owner: dict[str, Any]) -> bool:
-    """Whether an owner has ended without giving his lock back, as far as can be seen from here."""
+def is_dead(owner: dict[str, Any], last_sign: int) -> bool:
+    """Whether an owner has ended without giving his lock back, as far as can be seen from here.
+
+    ``last_sign`` is when he last gave a sign of life (epoch seconds).
+    """
     us = _identity()
     if (owner.get("boot"), owner.get("namespace")) == (us["boot"], us["namespace"]):
         return not owner.get("started") or _start_time(int(owner.get("pid", 0))) != owner["started"]
-    return time.time() - int(owner.get("since", 0)) > STALE
+    return time.time() - max(int(owner.get("since", 0)), last_sign) > STALE
 
 
 def _identity() -> dict[str, Any]:
