@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.support import xe
 from tests.support.ansible import run_module
-from tests.support.golden import Golden
-from tests.support.lab import Lab
+from tests.support.golden import Golden, make_golden
+from tests.support.lab import Lab, new_lab
 from tests.support.state import find_disk, find_vm, sha256_of
 from tools.xapi_client import attach
 
@@ -179,3 +179,25 @@ def test_nothing_is_wrong_with_what_the_collection_makes(lab: Lab, golden: Golde
         result = run_module(lab, module, **options)
         assert not result.failed, result.msg
     assert told(run_module(lab, "guard_info")) == {ALONE, ("kept-overlay", "note", "web-003 overlay")}
+
+
+def test_copies_of_a_master_are_guarded_as_it_is() -> None:
+    with new_lab("--hosts", "2") as lab:
+        make_golden(lab)
+        run_module(lab, "master_image", name="noble", golden_vm="noble-golden", replicas=["Local storage"])
+        made = run_module(lab, "vm_pool", name="web", size=2, master="noble", placement={"spread": "host"})
+        assert not made.failed, made.msg
+        well = {("master-uncached", "note", "noble:1 on Local storage root")}
+        assert told(run_module(lab, "guard_info")) == well
+        (replica, *_others) = (
+            (ref, record)
+            for ref, record in lab.xapi.VM.get_all_records().items()
+            if "skinnybox:replica" in record["other_config"]
+        )
+        lab.xapi.VM.remove_from_blocked_operations(replica[0], "start")
+        found = run_module(lab, "guard_info", name="web", master="noble:1")
+        assert told(found) == well | {("blueprint-unblocked", "warning", replica[1]["name_label"])}
+        (finding,) = (finding for finding in found["findings"] if finding["guard"] == "blueprint-unblocked")
+        assert finding["object"]["uuid"] == replica[1]["uuid"]
+        assert xe.run(lab.xapi, finding["remedy"])
+        assert told(run_module(lab, "guard_info")) == well

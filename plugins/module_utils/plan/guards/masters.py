@@ -76,6 +76,7 @@ def reach(view: View) -> Iterator[Finding]:
 
 def uncached_roots(view: View) -> Iterator[Finding]:
     """Root disks without a parent on SRs where reading through the host's cache matters."""
+    replicas = {copy.root.ref for copy in view.copies if copy.root and "replica" in copy.blueprint.labels}
     for disk in view.master_disks:
         sr = view.pool.srs[disk.sr]
         if _is_root(disk) and not disk.parent and sr.type in READ_CACHED:
@@ -85,7 +86,9 @@ def uncached_roots(view: View) -> Iterator[Finding]:
                 subject(disk),
                 f"has no parent: hosts do not cache what they read of {title_of(disk.labels)} from {sr.type} SR "
                 f"{sr.name!r}, so many instances that boot at once are slow",
-                "seal and publish the golden VM again: where the SR can snapshot, the new version has a parent",
+                "nothing, if boots are fast enough: copies on further SRs never have one"
+                if disk.ref in replicas
+                else "seal and publish the golden VM again: where the SR can snapshot, the new version has a parent",
                 **view.concerned(disk.labels),
             )
 
