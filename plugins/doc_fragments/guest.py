@@ -121,7 +121,9 @@ options:
     type: raw
   allow_restart:
     description:
-      - Whether running instances may be restarted for changes that need a halted VM. Without it the plan names them.
+      - Whether running instances may be restarted for changes that need a halted VM. Without it the plan names them,
+        and they are made when the instance is halted next.
+      - All that waits for it is done within one restart of each instance; several instances are restarted at a time.
     type: bool
     default: false
 """
