@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import VirtualMachine
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked, changes
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import (
+    blocked,
+    changes,
+    disk_changes,
+    nic_changes,
+    vm_changes,
+)
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.actions import Create
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.instance_actions import Rebuild
@@ -25,19 +31,19 @@ ROUNDING = 2 << 20
 def carry_out_item(world: World, vm: VirtualMachine, item: changes.Item) -> None:
     """Do to the records of a VM what one item says; sizes are rounded up as SRs do."""
     record = world.records["VM"][vm.ref]
-    if isinstance(item, changes.SetVcpus):
+    if isinstance(item, vm_changes.SetVcpus):
         record.update(VCPUs_at_startup=str(item.want), VCPUs_max=str(item.want_max))
-    elif isinstance(item, changes.SetMemory):
+    elif isinstance(item, vm_changes.SetMemory):
         want = str(item.want)
         record.update(memory_dynamic_min=want, memory_dynamic_max=want, memory_static_max=str(item.want_max),
                       memory_static_min=str(item.static_min))  # fmt: skip
-    elif isinstance(item, changes.SetKey):
+    elif isinstance(item, vm_changes.SetKey):
         record[item.field] = {**record[item.field], item.key: item.want}
-    elif isinstance(item, changes.SetName):
+    elif isinstance(item, vm_changes.SetName):
         record["name_label"] = item.want
-    elif isinstance(item, changes.BlockOperations):
+    elif isinstance(item, vm_changes.BlockOperations):
         record["blocked_operations"] = dict(blocked.INSTANCE)
-    elif isinstance(item, changes.EndRestart):
+    elif isinstance(item, vm_changes.EndRestart):
         record["other_config"].pop("skinnybox:restarting")
     else:
         _carry_out_device(world, vm, item)
@@ -45,25 +51,25 @@ def carry_out_item(world: World, vm: VirtualMachine, item: changes.Item) -> None
 
 def _carry_out_device(world: World, vm: VirtualMachine, item: changes.Item) -> None:
     vbds, running = world.records["VBD"], vm.power_state == "Running"
-    if isinstance(item, changes.DropOwner):
+    if isinstance(item, disk_changes.DropOwner):
         vbds[item.attachment.ref]["other_config"].pop("owner")
-    elif isinstance(item, changes.SetAttachment):
+    elif isinstance(item, disk_changes.SetAttachment):
         vbds[item.attachment.ref].update(mode=item.mode, type=item.type)
-    elif isinstance(item, changes.AddDisk):
+    elif isinstance(item, disk_changes.AddDisk):
         labels = _labels(world, vm) | {"disk": item.disk}
         _add_disk(world, vm, Kind.DATA, item.disk, item.size, item.sr.ref, item.position, labels)
-    elif isinstance(item, changes.ClaimDisk):
+    elif isinstance(item, disk_changes.ClaimDisk):
         labels = world.records["VDI"][item.disk.ref]["other_config"]
         labels["skinnybox:vm"] = vm.uuid
         labels.pop("skinnybox:kept", None)
-    elif isinstance(item, changes.AttachDisk):
+    elif isinstance(item, disk_changes.AttachDisk):
         ref = item.attachment.ref if item.attachment else world.attach(vm.ref, item.disk.ref, item.position)
         vbds[ref]["currently_attached"] = running
-    elif isinstance(item, changes.GrowDisk):
+    elif isinstance(item, disk_changes.GrowDisk):
         world.records["VDI"][item.disk.ref]["virtual_size"] = str(_rounded(item.size))
-    elif isinstance(item, changes.SetOnBoot):
+    elif isinstance(item, disk_changes.SetOnBoot):
         world.records["VDI"][item.disk.ref]["on_boot"] = item.want
-    elif isinstance(item, changes.SetSwap):
+    elif isinstance(item, disk_changes.SetSwap):
         if item.disk:
             world.remove("VDI", item.disk.ref)
         if item.size:
@@ -74,15 +80,15 @@ def _carry_out_device(world: World, vm: VirtualMachine, item: changes.Item) -> N
 
 def _carry_out_nic(world: World, vm: VirtualMachine, item: changes.Item) -> None:
     vifs = world.records["VIF"]
-    if isinstance(item, changes.AddNic):
+    if isinstance(item, nic_changes.AddNic):
         mac = item.mac or f"0a:00:00:{item.device:02x}:00:{int(vm.labels['number']):02x}"
         ref = world.add_nic(vm.ref, item.device, mac)
         vifs[ref].update(network=item.network.ref, currently_attached=vm.power_state == "Running")
-    elif isinstance(item, changes.MoveNic):
+    elif isinstance(item, nic_changes.MoveNic):
         vifs[item.nic.ref]["network"] = item.network.ref
-    elif isinstance(item, changes.PlugNic):
+    elif isinstance(item, nic_changes.PlugNic):
         vifs[item.nic.ref]["currently_attached"] = True
-    elif isinstance(item, changes.RemoveNic):
+    elif isinstance(item, nic_changes.RemoveNic):
         del vifs[item.nic.ref]
     note_nics(world, vm.ref)
 

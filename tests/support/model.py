@@ -19,8 +19,8 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import actions as plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan import blocked
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.attachments import nic_label
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.changes import GrowDisk
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.declaration import parse_vm_pool
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.disk_changes import GrowDisk
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.instance_actions import Rebuild
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.spec import VmPoolSpec
 from tests.support.changing import carry_out_item, carry_out_rebuild, make_hardware, make_nics

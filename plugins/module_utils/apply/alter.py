@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 from ..model.instances import RESTARTING, Instance
 from ..model.labels import PREFIX
-from ..plan import changes
+from ..plan import disk_changes, nic_changes, overlay_changes, vm_changes
 from ..plan.actions import Change
 from ..plan.changes import Item
 from ..xapi.errors import XapiError
@@ -28,29 +28,29 @@ from .worksite import Worksite
 
 #: How each item is carried out; all of them raise XapiError.
 _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
-    changes.SetVcpus: lambda site, of, item, running: alter_vm.set_vcpus(site, of.vm.ref, item, running),
-    changes.SetMemory: lambda site, of, item, running: alter_vm.set_memory(site, of.vm.ref, item, running),
-    changes.SetKey: lambda site, of, item, _running: alter_vm.set_key(site, of.vm.ref, item),
-    changes.SetName: lambda site, of, item, _running: alter_vm.set_name(site, of.vm.ref, item),
-    changes.BlockOperations: lambda site, of, item, _running: alter_vm.block_operations(site, of.vm.ref, item),
-    changes.DropOwner: lambda site, _of, item, _running: alter_disks.drop_owner(site, item),
-    changes.SetAttachment: lambda site, _of, item, _running: alter_disks.set_attachment(site, item),
-    changes.AddNic: alter_nics.add_nic,
-    changes.PlugNic: alter_nics.plug_nic,
-    changes.MoveNic: alter_nics.move_nic,
-    changes.RemoveNic: alter_nics.remove_nic,
-    changes.NoteNics: lambda site, of, _item, _running: alter_nics.note_nics(site, of),
-    changes.AddDisk: alter_disks.add_disk,
-    changes.AttachDisk: alter_disks.reattach_disk,
-    changes.GrowDisk: lambda site, _of, item, _running: alter_disks.grow_disk(site, item),
-    changes.SetOnBoot: lambda site, _of, item, _running: alter_disks.change_on_boot(site, item),
-    changes.SetSwap: lambda site, of, item, _running: alter_disks.set_swap(site, of, item),
-    changes.ClaimDisk: lambda site, of, item, _running: claim_disk(site, item.disk, of.vm.uuid),
-    changes.ResetOverlay: lambda site, of, item, _running: overlay_disk.reset_overlay(site, of, item),
-    changes.RevertOverlay: lambda site, of, item, _running: overlay_disk.revert_overlay(site, of, item),
-    changes.DeleteOverlay: lambda site, of, item, _running: overlay_disk.delete_overlay(site, of, item),
+    vm_changes.SetVcpus: lambda site, of, item, running: alter_vm.set_vcpus(site, of.vm.ref, item, running),
+    vm_changes.SetMemory: lambda site, of, item, running: alter_vm.set_memory(site, of.vm.ref, item, running),
+    vm_changes.SetKey: lambda site, of, item, _running: alter_vm.set_key(site, of.vm.ref, item),
+    vm_changes.SetName: lambda site, of, item, _running: alter_vm.set_name(site, of.vm.ref, item),
+    vm_changes.BlockOperations: lambda site, of, item, _running: alter_vm.block_operations(site, of.vm.ref, item),
+    disk_changes.DropOwner: lambda site, _of, item, _running: alter_disks.drop_owner(site, item),
+    disk_changes.SetAttachment: lambda site, _of, item, _running: alter_disks.set_attachment(site, item),
+    nic_changes.AddNic: alter_nics.add_nic,
+    nic_changes.PlugNic: alter_nics.plug_nic,
+    nic_changes.MoveNic: alter_nics.move_nic,
+    nic_changes.RemoveNic: alter_nics.remove_nic,
+    nic_changes.NoteNics: lambda site, of, _item, _running: alter_nics.note_nics(site, of),
+    disk_changes.AddDisk: alter_disks.add_disk,
+    disk_changes.AttachDisk: alter_disks.reattach_disk,
+    disk_changes.GrowDisk: lambda site, _of, item, _running: alter_disks.grow_disk(site, item),
+    disk_changes.SetOnBoot: lambda site, _of, item, _running: alter_disks.change_on_boot(site, item),
+    disk_changes.SetSwap: lambda site, of, item, _running: alter_disks.set_swap(site, of, item),
+    disk_changes.ClaimDisk: lambda site, of, item, _running: claim_disk(site, item.disk, of.vm.uuid),
+    overlay_changes.ResetOverlay: lambda site, of, item, _running: overlay_disk.reset_overlay(site, of, item),
+    overlay_changes.RevertOverlay: lambda site, of, item, _running: overlay_disk.revert_overlay(site, of, item),
+    overlay_changes.DeleteOverlay: lambda site, of, item, _running: overlay_disk.delete_overlay(site, of, item),
     # A restart is over when the VM runs, see below.
-    changes.EndRestart: lambda _site, _of, _item, _running: None,
+    vm_changes.EndRestart: lambda _site, _of, _item, _running: None,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Mapping
 from ..model.instances import Instance
 from ..model.labels import Kind
 from ..plan.attachments import SWAP
-from ..plan.changes import AddDisk, AttachDisk, DropOwner, GrowDisk, SetAttachment, SetOnBoot, SetSwap
+from ..plan.disk_changes import AddDisk, AttachDisk, DropOwner, GrowDisk, SetAttachment, SetOnBoot, SetSwap
 from ..xapi.errors import ApiFailure
 from .alter_vm import again
 from .disks import attach_disk, create_disk, finish_disk

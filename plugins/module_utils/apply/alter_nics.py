@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..model.instances import Instance
 from ..model.labels import PREFIX
 from ..plan.attachments import nic_label
-from ..plan.changes import AddNic, MoveNic, PlugNic, RemoveNic
+from ..plan.nic_changes import AddNic, MoveNic, PlugNic, RemoveNic
 from ..xapi.errors import ApiFailure
 from .alter_vm import again
 from .nics import create_vif, new_mac

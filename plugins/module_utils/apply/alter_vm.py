@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..plan import blocked
-from ..plan.changes import BlockOperations, SetKey, SetMemory, SetName, SetVcpus
+from ..plan.vm_changes import BlockOperations, SetKey, SetMemory, SetName, SetVcpus
 from .worksite import Worksite
 
 

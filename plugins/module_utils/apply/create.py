@@ -20,7 +20,7 @@ from ..model.labels import PREFIX, Kind, other_config
 from ..plan import blocked
 from ..plan.actions import Create, NicPlan
 from ..plan.attachments import OVERLAY, ROOT, SWAP, nic_label, parse_nic_label
-from ..plan.changes import GrowDisk
+from ..plan.disk_changes import GrowDisk
 from ..plan.spec import VmPoolSpec
 from ..seed.host_keys import generate_host_key
 from ..seed.tools import ToolError

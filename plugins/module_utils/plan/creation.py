@@ -13,8 +13,9 @@ from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool, Network
 from .actions import Create, DiskPlan, NicPlan
 from .addresses import nth_address
-from .changes import DiskItem, GrowDisk, SetOnBoot
+from .changes import DiskItem
 from .data_disks import data_disks_of
+from .disk_changes import GrowDisk, SetOnBoot
 from .drift_hardware import check_hardware
 from .lookup import find_network
 from .naming import instance_name

@@ -16,13 +16,14 @@ from ..model.masters import MasterVersion, master_versions
 from ..model.records import Disk, HostPool, StorageRepository
 from . import blocked
 from .addresses import nth_address
-from .changes import BlockOperations, EndRestart, Item, SetKey, SetName
+from .changes import Item
 from .creation import networks_of
 from .drift_disks import attachment_items, claim_items, data_disk_items, overlay_items, swap_items
 from .drift_hardware import hardware_items
 from .drift_nics import Networks, nic_items
 from .lookup import find_sr, find_srs
 from .spec import DataDisk, Hardware, VmPoolSpec
+from .vm_changes import BlockOperations, EndRestart, SetKey, SetName
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,9 @@ from typing import Iterator, Sequence
 from ..model.instances import Instance
 from ..model.masters import MasterVersion
 from ..model.records import Disk, HostPool, StorageRepository
-from .changes import (
-    AddDisk,
-    AttachDisk,
-    ClaimDisk,
-    DropOwner,
-    GrowDisk,
-    Item,
-    SetAttachment,
-    SetOnBoot,
-    SetSwap,
-)
+from .changes import Item
 from .data_disks import free_positions
+from .disk_changes import AddDisk, AttachDisk, ClaimDisk, DropOwner, GrowDisk, SetAttachment, SetOnBoot, SetSwap
 from .sizes import MIB
 from .spec import DataDisk
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Iterator
 
 from ..model.records import HostPool, VirtualMachine
-from .changes import Item, SetKey, SetMemory, SetVcpus
+from .changes import Item
 from .refusal import Refused
 from .spec import Hardware
+from .vm_changes import SetKey, SetMemory, SetVcpus
 
 CORES_PER_SOCKET = "cores-per-socket"
 

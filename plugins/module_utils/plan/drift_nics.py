@@ -13,7 +13,8 @@ from typing import Iterator, Sequence
 from ..model.instances import Instance
 from ..model.records import HostPool, Network, NetworkInterface
 from .attachments import parse_nic_label
-from .changes import AddNic, Item, MoveNic, NoteNics, PlugNic, RemoveNic
+from .changes import Item
+from .nic_changes import AddNic, MoveNic, NoteNics, PlugNic, RemoveNic
 from .spec import NetworkSpec
 
 #: The networks of an instance's NICs, in order, each with what was declared of it.

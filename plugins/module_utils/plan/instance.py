@@ -8,22 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Iterable, Sequence
 
-from ..model.instances import Instance, Leftover, instances, leftovers, orphans
+from ..model.instances import Instance, instances, leftovers
 from ..model.masters import MasterVersion, master_versions
 from ..model.records import HostPool, VirtualMachine
 from .action import Action
-from .actions import Attention, Change, Create, Remove, Start, Stop, Tidy, VmPoolPlan
+from .actions import Attention, Change, Remove, Start, Stop, Tidy, VmPoolPlan
 from .assignment import assign_hosts
 from .capacity import capacity_of
-from .checks import check_addresses, check_names, check_resets
-from .creation import create_instance, networks_of
-from .data_disks import data_disks_of
 from .drift import Drift, Wish, wish_of
 from .instance_actions import Restart
+from .instance_creation import plan_creation, to_make
 from .instance_wish import InstanceWish
 from .keep import keep
 from .lookup import find_master
-from .naming import free_numbers, number_of
 from .rebuild import plan_rebuild
 from .refusal import Refused
 from .spec import MasterName, VmPoolSpec
@@ -38,11 +35,11 @@ def plan_instance(wish: InstanceWish, pool: HostPool, host_pool: str) -> VmPoolP
     Raises Refused when it cannot be.
     """
     instance = _find(wish, pool)
-    vm_pool = instance.pool if instance else wish.pool
+    vm_pool = instance.pool if instance else wish.pool or _pool_of_remains(wish, pool)
     if vm_pool is None:
         if wish.state == "absent":
             return None
-        raise Refused(f"There is no instance {wish.name!r} in host pool {pool.name!r} ({pool.uuid}). {_to_make(wish)}")
+        raise Refused(f"There is no instance {wish.name!r} in host pool {pool.name!r} ({pool.uuid}). {to_make(wish)}")
     present = len(instances(pool, vm_pool))
     left = [one for one in leftovers(pool, vm_pool) if one.name == wish.name]
     tidied = tuple(Tidy(one) for one in left)
@@ -51,8 +48,14 @@ def plan_instance(wish: InstanceWish, pool: HostPool, host_pool: str) -> VmPoolP
         removed = (Remove(instance, "declared absent"),) if instance else ()
         return VmPoolPlan(host_pool, vm_pool, present, None, None, (*tidied, *removed))
     if instance is None:
-        return _create(wish, pool, vm_pool, left, VmPoolPlan(host_pool, vm_pool, present, None, None, tidied))
+        return plan_creation(wish, pool, vm_pool, left, VmPoolPlan(host_pool, vm_pool, present, None, None, tidied))
     return _change(wish, pool, instance, VmPoolPlan(host_pool, vm_pool, present, None, None, tidied))
+
+
+def _pool_of_remains(wish: InstanceWish, pool: HostPool) -> str | None:
+    """The VM pool of what killed runs left of an instance of that name; None when there is nothing, or of several."""
+    found = {leftover.pool for leftover in leftovers(pool) if leftover.name == wish.name}
+    return found.pop() if len(found) == 1 else None
 
 
 def _find(wish: InstanceWish, pool: HostPool) -> Instance | None:
@@ -80,37 +83,6 @@ def _others_of_that_name(wish: InstanceWish, pool: HostPool, found: Sequence[Ins
     ours = {leftover.vm.ref for leftover in leftovers(pool) if leftover.vm} | {one.vm.ref for one in found}
     named = (vm for vm in pool.vms.values() if vm.name == wish.name and not vm.is_snapshot)
     return sorted((vm for vm in named if vm.ref not in ours), key=lambda vm: vm.uuid)
-
-
-def _to_make(wish: InstanceWish) -> str:
-    return "Give its pool and master to have it made." if wish.state == "present" else "State present makes it."
-
-
-def _create(wish: InstanceWish, pool: HostPool, vm_pool: str, left: Sequence[Leftover], plan: VmPoolPlan) -> VmPoolPlan:
-    """The plan with what makes the instance. Raises Refused."""
-    if wish.state != "present" or not wish.has_master:
-        raise Refused(f"There is no instance {wish.name!r} in VM pool {vm_pool!r}. {_to_make(wish)}")
-    for disk in orphans(pool, vm_pool):
-        if disk.labels["name"] == wish.name:
-            raise Refused(
-                f"Overlay {disk.uuid} of instance {wish.name!r} is there without its VM. Have it used again by apply "
-                f"of VM pool {vm_pool!r}, or delete it (module overlay_disk, state absent)."
-            )
-    siblings = instances(pool, vm_pool)
-    used = {one.number for one in siblings} | {disk.labels.number("number") for disk in orphans(pool, vm_pool)}
-    number = number_of(wish.spec.instance_name, vm_pool, wish.name)
-    if number is None or number in used:
-        number = next(free_numbers(used))
-    spec = replace(wish.spec, name=vm_pool, size=len(siblings) + 1)
-    master = find_master(pool, spec.master)
-    create = create_instance(
-        spec, pool, master, networks_of(spec, pool, master), data_disks_of(spec, pool), number, wish.name
-    )
-    check_names(pool, spec, [create], {leftover.vm.ref for leftover in left if leftover.vm})
-    check_addresses(pool, [create])
-    actions = assign_hosts(spec, pool, capacity_of(pool), [create], siblings)
-    check_resets([action for action in actions if isinstance(action, Create)])
-    return replace(plan, spec=spec, master=master, actions=(*plan.actions, *actions))
 
 
 def _change(wish: InstanceWish, pool: HostPool, instance: Instance, plan: VmPoolPlan) -> VmPoolPlan:

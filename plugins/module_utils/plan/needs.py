@@ -12,8 +12,8 @@ from typing import Iterable, Mapping, Sequence
 from ..model.records import NULL, Disk, HostPool, StorageRepository, VirtualMachine
 from .actions import Action, Change, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
 from .capacity import Capacity, Layout, Needs, hosts_of, memory_of, memory_overhead
-from .changes import SetMemory, SetVcpus
 from .spec import Hardware
+from .vm_changes import SetMemory, SetVcpus
 
 
 def alternatives(pool: HostPool, create: Create, srs: Sequence[StorageRepository]) -> dict[Layout, Create]:

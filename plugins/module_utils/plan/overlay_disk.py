@@ -15,12 +15,14 @@ from ..model.overlays import Overlay, overlays
 from ..model.records import Disk, HostPool
 from .action import Action
 from .actions import Change, Remove, RemoveOverlay, Tidy, VmPoolPlan
-from .changes import EndRestart, GrowDisk, Item
+from .changes import Item
 from .declaration import SMALLEST_OVERLAY
+from .disk_changes import GrowDisk
 from .overlay_actions import GrowKept, RemoveSnapshot, TakeSnapshot
 from .overlay_changes import DeleteOverlay, ResetOverlay, RevertOverlay
 from .refusal import Refused
 from .sizes import parse_size_at_least, show_size
+from .vm_changes import EndRestart
 
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 

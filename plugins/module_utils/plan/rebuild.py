@@ -12,14 +12,16 @@ from ..model.masters import MasterVersion, master_versions
 from ..model.records import HostPool
 from .actions import Reattach
 from .attachments import lost_attachments
-from .changes import EndRestart, GrowDisk, Item, SetOnBoot, SetSwap
+from .changes import Item
 from .creation import create_instance, networks_of
+from .disk_changes import GrowDisk, SetOnBoot, SetSwap
 from .drift import Drift
 from .instance_actions import Rebuild
 from .lookup import find_sr
 from .refusal import Refused
 from .sizes import show_size
 from .spec import VmPoolSpec
+from .vm_changes import EndRestart
 
 #: Differences that a rebuild makes vanish by itself; those of data disks, which stay, are not among them.
 _REPLACED = (SetOnBoot, SetSwap, EndRestart)
