@@ -14,6 +14,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,16 @@ def of_command(module: str, options: dict[str, Any]) -> float:
     """Seconds of the command ``ansible`` with one task."""
     command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-M", str(LIBRARY), "-m", module]
     return _seconds([*command, *(["-a", json.dumps(options)] if options else [])], "", "SUCCESS")
+
+
+def of_playbook(module: str, options: dict[str, Any]) -> float:
+    """Seconds of the command ``ansible-playbook`` with one task."""
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [{module: options}]}
+    with tempfile.TemporaryDirectory() as directory:
+        playbook = Path(directory, "play.yml")
+        playbook.write_text(json.dumps([play]), encoding="utf-8")
+        command = ["ansible-playbook", "-i", "localhost,", "-M", str(LIBRARY), str(playbook)]
+        return _seconds(command, "", "changed=0")
 
 
 def of_process(file: Path, options: dict[str, Any]) -> float:
@@ -129,6 +140,9 @@ def measure(lab: CrowdedLab, count: int) -> list[Figure]:
     command, empty_command = medians(
         lambda: of_command("skinnybox.xenserver.vm_pool", options), lambda: of_command("empty", {})
     )
+    playbook, empty_playbook = medians(
+        lambda: of_playbook("skinnybox.xenserver.vm_pool", options), lambda: of_playbook("empty", {})
+    )
     return [
         *figures,
         # For information: Ansible does not run modules so, and most of it is what it costs to load and report.
@@ -136,6 +150,8 @@ def measure(lab: CrowdedLab, count: int) -> list[Figure]:
         Figure("module process, as multiple of an empty module's", process / empty, "times"),
         Figure("ansible command", command, "s"),
         Figure("ansible command, as multiple of one with an empty module", command / empty_command, "times", RATIO),
+        Figure("ansible-playbook, one task", playbook, "s"),
+        Figure("ansible-playbook, as multiple of one with an empty module", playbook / empty_playbook, "times", RATIO),
     ]
 
 
