@@ -301,6 +301,18 @@ def test_another_master_version_is_named_and_kept(world: World) -> None:
     assert lines(world, master="noble:1") == []
 
 
+def test_many_instances_that_wait_for_the_same_are_one_warning(world: World) -> None:
+    for number in range(1, 6):
+        world.add_instance(number)
+    world.add_master(number=2, promoted=200)
+    todo = plan(world, size=5)
+    assert [action.name for action in todo.actions] == [f"web-00{number}" for number in range(1, 6)]
+    assert todo.warnings == (
+        "web-001, web-002, web-003 and 2 more: runs on noble:1, declared is noble:2: kept until it is upgraded or "
+        "rebuilt",
+    )
+
+
 def test_lost_attachments_and_changes_of_one_instance_are_one_action(world: World) -> None:
     vm = world.add_instance(1, power_state="Halted")
     world.records["VBD"] = {r: v for r, v in world.records["VBD"].items() if v["VM"] != vm or v["userdevice"] != "1"}
