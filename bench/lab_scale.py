@@ -142,6 +142,7 @@ def main() -> None:
             "value": round(value, 3), "unit": unit, "goal": GOALS[name], "holds": holds,
         }  # fmt: skip
     arguments.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    raise SystemExit(any(value > GOALS[name] for name, value in figures.values.items()))
 
 
 if __name__ == "__main__":
