@@ -319,3 +319,36 @@ def test_listening(lab: Lab, record_property: Record) -> None:
         apply(lab, size, swap=None)
     assert lab.faults() == []
     record_property(MATRIX + "fault", len(errors))
+
+
+LIVE = {**HARDWARE, "vcpus_max": 4, "memory_max": "512 MiB"}
+CHANGES: list[tuple[str, bool, dict[str, Any], dict[str, Any]]] = [
+    ("VM.set_VCPUs_number_live", True, {"hardware": LIVE}, {"hardware": {**LIVE, "vcpus": 3}}),
+    ("VM.set_memory_dynamic_range", True, {"hardware": LIVE}, {"hardware": {**LIVE, "memory": "300 MiB"}}),
+    ("VM.set_memory_limits", False, {}, {"hardware": {**HARDWARE, "memory": "300 MiB"}}),
+    ("VM.set_VCPUs_max", False, {}, {"hardware": {**HARDWARE, "vcpus": 4}}),
+    ("VM.set_VCPUs_at_startup", False, {}, {"hardware": {**HARDWARE, "vcpus": 4}}),
+    ("VDI.resize", True, {"overlay": {"size": "64 MiB"}}, {"overlay": {"size": "80 MiB"}}),
+    ("VDI.set_on_boot", True, {}, {"overlay": {"on_boot": "reset"}}),
+    ("VDI.create", True, {"swap": None}, {"swap": "2 MiB"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "asynchronous", "before", "after"), CHANGES, ids=[change[0] for change in CHANGES])
+def test_changing(
+    lab: Lab, call: str, asynchronous: bool, before: dict[str, Any], after: dict[str, Any], record_property: Record
+) -> None:
+    errors = errors_of(call)
+    state = "running" if "live" in call or "dynamic" in call else "halted"
+    apply(lab, len(errors), power_state=state, **before)
+    known = uuids(lab)
+    injected(lab, call, errors, asynchronous)
+    result = apply(lab, len(errors), fails=True, power_state=state, **after)
+    assert lab.faults() == []
+    is_told(result, fatal(errors), known)
+    again = apply(lab, len(errors), power_state=state, **after)
+    assert sorted(action["instance"] for action in again["plan"]) == sorted(
+        outcome["instance"] for outcome in result["outcomes"] if outcome["failed"]
+    )
+    assert not apply(lab, len(errors), power_state=state, **after)["changed"]
+    record_property(MATRIX + "fault", len(errors))
