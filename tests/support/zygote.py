@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,17 +38,23 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._child = 0  # that nobody has waited for
 
     def start(self, module: str, arguments: dict[str, Any]) -> int:
         """Start a module; its process id."""
         assert self._process.stdin
+        if self._child:
+            # A test has failed before it waited: its module would hold everybody up until it has lost its patience.
+            os.kill(self._child, signal.SIGKILL)
+            self.wait()
         self._process.stdin.write(json.dumps({"module": module, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
-        return int(self._line())
+        self._child = int(self._line())
+        return self._child
 
     def wait(self) -> tuple[int, str, str]:
         """Wait for the end of the module that was started last: status (-9 = killed), output, error output."""
-        status = int(self._line())
+        status, self._child = int(self._line()), 0
         directory = Path(self._directory.name)
         return status, (directory / "out").read_text(), (directory / "err").read_text()
 
@@ -82,6 +89,10 @@ def _become(module: Any, directory: Path) -> None:
     """Be a module, with files for its standard streams, and never return."""
     status = 1
     try:
+        # As Ansible's workers have them: whoever runs the tests in the background has some of them ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for ordinary in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ordinary, signal.SIG_DFL)
         for number, name, mode in ((0, "in", os.O_RDONLY), (1, "out", _WRITE), (2, "err", _WRITE)):
             descriptor = os.open(directory / name, mode, 0o600)
             os.dup2(descriptor, number)
