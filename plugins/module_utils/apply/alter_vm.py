@@ -44,7 +44,8 @@ def set_key(site: Worksite, vm: str, item: SetKey) -> None:
         return site.read(f"VM.get_{item.field}", vm).get(item.key) == item.want or None
 
     site.repeat(f"VM.remove_from_{item.field}", vm, item.key)
-    if item.want:
+    # Killed in between, this leaves what the default means: then the next run has nothing to do, or to add the key.
+    if item.want != item.default:
         site.settle(lambda: site.write(f"VM.add_to_{item.field}", vm, item.key, item.want), look)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import Iterator, Mapping
 
+from ..model.instances import disks_by_instance
 from ..model.labels import COPYING, PREFIX, Kind, Labels, Standing, other_config
 from ..model.records import Disk
 from ..xapi.errors import ApiFailure, XapiError
@@ -24,7 +25,10 @@ _COMMON = ("pool", "name", "number", "instance", "master", "version", "master_id
 def take_snapshot(site: Worksite, overlay: Disk, name: str) -> str:
     """Take a snapshot of an overlay, call it so, and return its reference. Raises XapiError."""
     common = {key: overlay.labels[key] for key in _COMMON}
-    labels = other_config(Kind.SNAPSHOT, **common, snapshot=name, overlay=overlay.uuid)
+    order = 1 + max(
+        (disk.labels.number("order") for disk in disks_by_instance(site.pool)[common["instance"]]), default=0
+    )
+    labels = other_config(Kind.SNAPSHOT, **common, snapshot=name, overlay=overlay.uuid, order=str(order))
     with copying(site, overlay, f"snapshot {name}"):
         vdi = _copy(site, overlay, "VDI.snapshot")
         label_copy(site, vdi, f"{overlay.labels['name']} snapshot {name}", labels, finished=True)

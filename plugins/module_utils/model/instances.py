@@ -125,8 +125,10 @@ def leftovers(pool: HostPool, vm_pool: str | None = None) -> list[Leftover]:
         if uuid not in known and lone and vm_pool in (None, lone[0].labels["pool"]):
             found.append(Leftover(lone[0].labels["name"], lone[0].labels["pool"], None, lone))
     for instance in instances(pool, vm_pool):
-        made_for_it = disks.get(instance.vm.uuid, ())
-        spare = instance.superseded + tuple(d for d in made_for_it if d.standing is Standing.UNFINISHED)
+        # A copy of a snapshot names no VM: snapshots belong to the instance.
+        copies = tuple(disk for disk in instance.disks if COPYING in disk.labels)
+        made_for_it = {disk.ref: disk for disk in (*disks.get(instance.vm.uuid, ()), *copies)}
+        spare = instance.superseded + tuple(d for d in made_for_it.values() if d.standing is Standing.UNFINISHED)
         copied = tuple(d for d in instance.disks if COPYING in d.labels and d.standing is Standing.OWNED)
         if (spare or copied) and not instance.is_being_removed:
             found.append(Leftover(instance.name, instance.pool, None, spare, instance.vm, copied))
@@ -163,6 +165,11 @@ def is_kept(overlay: Disk) -> bool:
 def is_precious(disk: Disk) -> bool:
     """Whether a disk holds, besides an overlay, what a user would miss. Without a VM it stays with the overlay."""
     return disk.labels.kind in (Kind.DATA.value, Kind.SNAPSHOT.value) and disk.standing is Standing.OWNED
+
+
+def age_of_snapshot(snapshot: Disk) -> tuple[float, int, str]:
+    """What the snapshots of an overlay are sorted by, the oldest first. XAPI tells their times in whole seconds."""
+    return snapshot.snapshot_time, snapshot.labels.number("order"), snapshot.uuid
 
 
 @once
@@ -213,7 +220,7 @@ def _instance(vm: VirtualMachine, disks: tuple[Disk, ...]) -> Instance:
         overlay=next(iter(of(Kind.OVERLAY)), None),
         swap=next(iter(of(Kind.SWAP)), None),
         data_disks=tuple(sorted(of(Kind.DATA), key=lambda d: d.labels["disk"])),
-        snapshots=tuple(sorted(of(Kind.SNAPSHOT), key=lambda d: (d.snapshot_time, d.uuid))),
+        snapshots=tuple(sorted(of(Kind.SNAPSHOT), key=age_of_snapshot)),
         disks=disks,
         superseded=tuple(disk for disk in owned if disk.uuid in replaced),
     )

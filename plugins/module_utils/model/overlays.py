@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .instances import Instance, disks_by_instance, instances, is_kept, is_precious, orphans
+from .instances import Instance, age_of_snapshot, disks_by_instance, instances, is_kept, is_precious, orphans
 from .labels import Kind
 from .records import Disk, HostPool
 
@@ -63,7 +63,7 @@ def _without_vm(overlay: Disk, disks: tuple[Disk, ...]) -> Overlay:
         snapshots=tuple(
             sorted(
                 (disk for disk in precious if disk.labels.kind == Kind.SNAPSHOT.value),
-                key=lambda disk: (disk.snapshot_time, disk.uuid),
+                key=age_of_snapshot,
             )
         ),
     )

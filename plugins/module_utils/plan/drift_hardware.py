@@ -34,7 +34,7 @@ def hardware_items(wish: Hardware, pool: HostPool, vm: VirtualMachine) -> Iterat
     ):
         have = (vm.platform if field == "platform" else vm.vcpus_params).get(key, "")
         if want is not None and (have or default) != str(want):
-            yield SetKey(field, key, what, have or default, str(want), live=not running)
+            yield SetKey(field, key, what, have or default, str(want), live=not running, default=default)
 
 
 def check_hardware(wish: Hardware, blueprint: VirtualMachine) -> None:

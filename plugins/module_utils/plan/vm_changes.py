@@ -62,6 +62,7 @@ class SetKey:
     have: str
     want: str  # empty = the key is to go
     live: bool
+    default: str = ""  # what no key means: wanted, it needs none
 
     def text(self) -> str:
         return f"{self.what} {self.have or 'unset'} -> {self.want or 'unset'}"
