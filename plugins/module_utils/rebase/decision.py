@@ -16,6 +16,7 @@ class Action(str, Enum):
 
     DROP = "drop"  # nothing: what the new master has there is seen
     KEEP = "keep"  # what the instance had there
+    TAKE = "take"  # the new master's content, copied up: with other owners or attributes, or at another path
     WRITE = "write"  # something that neither side had: a merge
     DELETE = "delete"  # a whiteout
 
@@ -38,5 +39,6 @@ class Decision:
     rule: str  # a word for machines, such as identical, package-older, text-merged
     severity: Severity = Severity.CLEAN
     reason: str = ""  # a sentence for people; empty where the rule says it all
-    entry: Entry | None = None  # of KEEP and WRITE: type, owners, mode and attributes that the path gets
-    content: bytes | None = None  # of WRITE
+    entry: Entry | None = None  # of KEEP, TAKE and WRITE: type, owners, mode and attributes that the path gets
+    content: bytes | None = None  # of WRITE; None there when it cannot be known yet (a preview)
+    source: str = ""  # of TAKE: the path in the new master, where it is another

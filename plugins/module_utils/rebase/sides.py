@@ -1,0 +1,33 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three sides of a rebase, and how rules speak about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterable
+
+from ..layers.tree import Tree
+from .decision import Decision
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a path was, what the instance made of it, and what the new master has there.
+
+    Owners of ``base`` and ``theirs`` are translated: an account has the number that it will have in the new layer.
+    So entries can be compared as they are.
+    """
+
+    base: Tree  # identity : personality : old master
+    ours: Tree  # what the instance sees: its upper layer over base
+    theirs: Tree  # identity : personality : new master
+    lower: Tree  # the same as theirs with the owners that it has on disk: what is seen where the new layer has nothing
+    touched: tuple[str, ...]  # paths of the old upper layer, whiteouts among them, parents first; without the root
+    opaque: frozenset[str]  # directories of the upper layer that hide what is below them
+
+
+#: Decides about any number of paths at once, touched or not (a package's files). Of several decisions about one
+#: path the first holds.
+Step = Callable[[Sides], Iterable[Decision]]
