@@ -36,3 +36,25 @@ attributes:
     membership:
       - skinnybox.xenserver.xenserver
 """
+
+    GUEST = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and predict changes without making them.
+    support: full
+  diff_mode:
+    description: Returns what would change or has changed when in diff mode.
+    support: full
+"""
+
+    GUEST_INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode); the module changes nothing of the system.
+    support: full
+  diff_mode:
+    description: The module changes nothing of the system, so there is no diff.
+    support: N/A
+"""

@@ -13,6 +13,7 @@ from typing import Iterator
 
 from .entry import Entry
 from .files import OVERLAY, entry_at, is_whiteout, raw_attributes
+from .printable import printable
 
 #: What the overlay mounts of instances write (index, metacopy and redirect_dir are off). The rest says that a file's
 #: name or content lies elsewhere, so that the file cannot be taken for what it seems.
@@ -104,10 +105,12 @@ def _check(path: str, attributes: dict[str, bytes]) -> bool:
         kind = name.removeprefix(OVERLAY)
         if kind not in _KNOWN and not kind.startswith("overlay."):
             raise ForeignLayer(
-                f"{path!r} has the attribute {name}, which a mount with redirect_dir, metacopy and index off "
+                f"{printable(path)} has the attribute {name}, which a mount with redirect_dir, metacopy and index off "
                 "never writes: this layer was mounted elsewhere, and its files are not what they seem"
             )
     value = attributes.get(f"{OVERLAY}opaque")
     if value not in (None, b"y", b"n"):
-        raise ForeignLayer(f"{path!r} keeps whiteouts as attributes: this layer was written by another overlay")
+        raise ForeignLayer(
+            f"{printable(path)} keeps whiteouts as attributes: this layer was written by another overlay"
+        )
     return value == b"y"
