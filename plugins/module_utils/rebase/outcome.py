@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..layers.entry import Entry, Type
+from ..layers.files import same_content as same_bytes
 from ..layers.tree import Tree
 from .decision import Action, Decision, Severity
 from .sides import Sides
@@ -22,7 +23,10 @@ def same_content(one: Tree, other: Tree, path: str) -> bool:
     first, second = one.entry(path), other.entry(path)
     if first is None or second is None or first.size != second.size:
         return False
-    return not first.size or one.sha256(path) == other.sha256(path)
+    places = one.location(path), other.location(path)
+    if places[0] is None or places[1] is None:
+        return one.sha256(path) == other.sha256(path)
+    return places[0] == places[1] or same_bytes(places[0], places[1])
 
 
 def same(one: Tree, other: Tree, path: str) -> bool:

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of single files, with everything that belongs to them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from ..layers.entry import Entry, Type
+
+#: Files up to this size are read at once; of larger ones holes are looked for.
+_SMALL = 1 << 20
+_CHUNK = 1 << 30
+_DEVICES = {
+    Type.CHARACTER: stat.S_IFCHR,
+    Type.BLOCK: stat.S_IFBLK,
+    Type.FIFO: stat.S_IFIFO,
+    Type.SOCKET: stat.S_IFSOCK,
+}
+
+
+def copy_content(source: str, target: str) -> None:
+    """Make the target, a new file, with the content of the source. Holes stay holes."""
+    reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            status = os.fstat(reading)
+            if status.st_size <= _SMALL and not _has_holes(status):
+                _write(writing, os.read(reading, _SMALL + 1))
+            else:
+                _copy_extents(reading, writing, status.st_size)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def write_content(target: str, content: bytes) -> None:
+    """Make the target, a new file, with this content."""
+    writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _write(writing, content)
+    finally:
+        os.close(writing)
+
+
+def make_node(target: str, entry: Entry) -> None:
+    """Make the target, a new device, fifo or socket."""
+    os.mknod(target, _DEVICES[entry.type] | 0o600, os.makedev(*(entry.device or (0, 0))))
+
+
+def make_whiteout(target: str) -> None:
+    """Make what overlayfs takes for the absence of a file."""
+    os.mknod(target, stat.S_IFCHR, os.makedev(0, 0))
+
+
+def set_attributes(target: str, entry: Entry) -> None:
+    """Give a file its owners, mode and extended attributes.
+
+    In this order: a change of owner takes set-user-ID bits and capabilities away.
+    """
+    os.lchown(target, entry.uid, entry.gid)
+    if entry.type is not Type.LINK:
+        Path(target).chmod(entry.mode)
+    for name, value in dict(entry.xattrs).items():
+        os.setxattr(target, name, value, follow_symlinks=False)
+
+
+def set_times(target: str, status: os.stat_result) -> None:
+    """Give a file the times of another one, in nanoseconds."""
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+
+
+def _has_holes(status: os.stat_result) -> bool:
+    return status.st_blocks * 512 < status.st_size
+
+
+def _copy_extents(reading: int, writing: int, size: int) -> None:
+    os.ftruncate(writing, size)
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(reading, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                return
+            raise
+        position = os.lseek(reading, start, os.SEEK_HOLE)
+        _copy_range(reading, writing, start, position)
+
+
+def _copy_range(reading: int, writing: int, start: int, end: int) -> None:
+    os.lseek(writing, start, os.SEEK_SET)
+    while start < end:
+        copied = os.sendfile(writing, reading, start, min(end - start, _CHUNK))
+        if not copied:
+            raise OSError(errno.EIO, "a file became shorter while it was copied")
+        start += copied
+
+
+def _write(writing: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(writing, view) :]

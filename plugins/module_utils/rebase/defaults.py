@@ -1,0 +1,82 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What paths are, where nobody has said it: caches, backups, texts, databases."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from .globs import compiled
+
+#: Where what lies on the disk is only a copy of what can be made again. Directories stay: services expect them.
+CACHES = (
+    "/var/cache/**",
+    "/var/lib/apt/lists/**",
+    "/etc/ld.so.cache",
+    "/usr/**/__pycache__/**",
+    "/usr/share/mime/mime.cache",
+    "/usr/share/icons/*/icon-theme.cache",
+    "/usr/share/applications/mimeinfo.cache",
+)
+#: Below a cache by name, but data.
+_NO_CACHES = ("/var/cache/debconf/**",)
+#: Copies that programs leave when they write a file anew; they would bring back what was before.
+BACKUPS = (
+    "/etc/passwd-",
+    "/etc/shadow-",
+    "/etc/group-",
+    "/etc/gshadow-",
+    "/etc/subuid-",
+    "/etc/subgid-",
+    "/var/backups/**",
+)
+#: What an image says of itself, never an instance.
+_MASTERS_OWN = ("/etc/skinnybox/master-id",)
+#: Files of lines, one matter a line, where both sides' changes can stand together.
+_TEXTS = ("/etc/**", "/var/lib/ucf/*", "/usr/local/etc/**")
+#: What the rules for accounts and packages must decide as a whole, so that it fits together.
+_DATABASES = (
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/subuid",
+    "/etc/subgid",
+    "/var/lib/dpkg/**",
+)
+
+
+def is_cache(path: str) -> bool:
+    """Whether a file at this path can be dropped, since it is made again."""
+    return _matches(CACHES, path) and not _matches(_NO_CACHES, path)
+
+
+def is_backup(path: str) -> bool:
+    """Whether a file at this path is a program's copy of what another one was before."""
+    return _matches(BACKUPS, path)
+
+
+def is_masters_own(path: str) -> bool:
+    """Whether only a master may say what stands at this path."""
+    return _matches(_MASTERS_OWN, path)
+
+
+def is_text(path: str) -> bool:
+    """Whether a file at this path has lines that can be merged, when it is text at all."""
+    return _matches(_TEXTS, path)
+
+
+def is_database(path: str) -> bool:
+    """Whether the rules for accounts and packages alone decide about this path."""
+    return _matches(_DATABASES, path)
+
+
+def _matches(globs: tuple[str, ...], path: str) -> bool:
+    return _any(globs).fullmatch(path) is not None
+
+
+@functools.cache
+def _any(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(compiled(glob).pattern for glob in globs), re.DOTALL)
