@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import struct
 import subprocess
 import tempfile
 import uuid
@@ -24,6 +25,7 @@ MIB = 1 << 20
 ROOT_START = 1 * MIB
 ROOT_SIZE = 32 * MIB
 PIECE = 64 << 10
+SECTOR = 2048
 BOOT_CD = ROOT / "tests" / "unit" / "data" / "boot-cd-rock-ridge.iso.gz"
 
 
@@ -56,7 +58,7 @@ def _boot_cd() -> bytes:
     return gzip.decompress(BOOT_CD.read_bytes())
 
 
-def boot_disk(master_id: str, filesystem: str, network: str = "netplan") -> bytes:
+def boot_disk(master_id: str, filesystem: str, network: str = "netplan", manifest: bytes = b"") -> bytes:
     """A boot CD with a seal of that master id, made of the stored one: the seal is replaced in place."""
     content = _boot_cd()
     start = content.index(b'{"format":1')
@@ -65,7 +67,17 @@ def boot_disk(master_id: str, filesystem: str, network: str = "netplan") -> byte
     seal.update(master_id=master_id, network=network, sealed_at=4102444800)
     seal["root"].update(uuid=filesystem, partition_start=ROOT_START)
     data = json.dumps(seal, separators=(",", ":")).encode()
-    return content[:start] + data.ljust(end - start) + content[end:]
+    sealed = content[:start] + data.ljust(end - start) + content[end:]
+    return with_manifest(sealed, manifest) if manifest else sealed
+
+
+def with_manifest(cd: bytes, content: bytes) -> bytes:
+    """The CD with another manifest, at its end: extent and size in its directory's record are changed."""
+    start = -(-len(cd) // SECTOR)
+    record = cd.index(b"MANIFEST.GZ;1") - 33
+    place = b"".join(struct.pack("<I", n) + struct.pack(">I", n) for n in (start, len(content)))
+    changed = cd[: record + 2] + place + cd[record + 18 :]
+    return changed.ljust(start * SECTOR, b"\0") + content
 
 
 def make_golden(
@@ -76,6 +88,7 @@ def make_golden(
     debugfs: str = "",
     other_root: bool = False,
     nics: int = 1,
+    manifest: bytes = b"",
 ) -> Golden:
     """Make a halted golden VM as an administrator would: from a template, with disks imported over HTTP."""
     xapi = lab.xapi
@@ -85,7 +98,7 @@ def make_golden(
     xapi.VM.provision(vm)
     on_disk = str(uuid.uuid4()) if other_root else filesystem
     root = import_disk(lab, f"{name} root", root_disk(on_disk, debugfs=debugfs))
-    content = boot_disk(master_id, filesystem) if sealed else bytes(64 * MIB)
+    content = boot_disk(master_id, filesystem, manifest=manifest) if sealed else bytes(64 * MIB)
     boot = import_disk(lab, f"{name} boot", content, size=64 * MIB)
     attach(xapi, vm, root, "0")
     attach(xapi, vm, boot, "1")
@@ -109,12 +122,13 @@ def extents(content: bytes) -> Iterator[tuple[int, bytes]]:
             yield offset, piece
 
 
-def seal_again(lab: Lab, golden: Golden) -> None:
+def seal_again(lab: Lab, golden: Golden, manifest: bytes = b"") -> None:
     """What booting, patching and sealing a golden VM again comes to: a boot CD with a new master id."""
     golden.master_id = str(uuid.uuid4())
     for vbd in lab.xapi.VM.get_VBDs(golden.vm):
         if lab.xapi.VBD.get_userdevice(vbd) == "1":
             lab.xapi.VBD.destroy(vbd)
     lab.xapi.VDI.destroy(golden.boot)
-    golden.boot = import_disk(lab, f"{golden.name} boot", boot_disk(golden.master_id, golden.filesystem), 64 * MIB)
+    content = boot_disk(golden.master_id, golden.filesystem, manifest=manifest)
+    golden.boot = import_disk(lab, f"{golden.name} boot", content, 64 * MIB)
     attach(lab.xapi, golden.vm, golden.boot, "1")

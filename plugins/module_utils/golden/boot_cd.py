@@ -16,9 +16,9 @@ from .iso9660 import find_file, read_volume
 from .reader import NotGoldenError, Reader
 
 VOLUME_ID = "SKINNYBOX_BOOT"
-_SEAL_FILE = "skinnybox.json"
+SEAL_FILE = "skinnybox.json"
 _FORMAT = 1
-_LARGEST_SEAL = 64 << 10
+LARGEST_SEAL = 64 << 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +53,19 @@ def read_seal(reader: Reader) -> Seal | None:
     volume = read_volume(reader)
     if volume is None or volume.identifier != VOLUME_ID:
         return None
-    entry = find_file(reader, volume, _SEAL_FILE)
-    if entry is None or not 0 < entry.length <= _LARGEST_SEAL:
-        raise NotGoldenError(f"The boot CD has no usable {_SEAL_FILE}; seal the golden VM again.")
-    content = reader.read(entry.offset, entry.length)
+    entry = find_file(reader, volume, SEAL_FILE)
+    if entry is None or not 0 < entry.length <= LARGEST_SEAL:
+        raise NotGoldenError(f"The boot CD has no usable {SEAL_FILE}; seal the golden VM again.")
+    return parse_seal(reader.read(entry.offset, entry.length))
+
+
+def parse_seal(content: bytes) -> Seal:
+    """Return what the seal's file says. Raises NotGoldenError when it is damaged or of another format."""
     try:
         return _parse(json.loads(content))
     except (KeyError, TypeError, ValueError) as error:
         raise NotGoldenError(
-            f"The boot CD's {_SEAL_FILE} cannot be used ({error}); seal the golden VM again."
+            f"The boot CD's {SEAL_FILE} cannot be used ({error}); seal the golden VM again."
         ) from error
 
 

@@ -51,13 +51,21 @@ def read_volume(reader: Reader) -> Volume | None:
 
 def find_file(reader: Reader, volume: Volume, name: str) -> DirectoryEntry | None:
     """Return the root directory's file of this name in any case; NotGoldenError for a damaged one."""
+    return find_files(reader, volume, [name]).get(name)
+
+
+def find_files(reader: Reader, volume: Volume, names: typing.Sequence[str]) -> dict[str, DirectoryEntry]:
+    """Return those of the root directory's files that have one of these names, in any case.
+
+    They are in the order in which they lie on the CD, in which they have to be read. Raises NotGoldenError for a
+    damaged directory.
+    """
     if not 0 < volume.root_length <= _LARGEST_DIRECTORY:
         raise NotGoldenError(f"The root directory of CD {volume.identifier} is damaged.")
     directory = reader.read(volume.root_offset, volume.root_length)
-    for entry in _entries(directory):
-        if entry.name.lower() == name.lower():
-            return entry
-    return None
+    wanted = {name.lower(): name for name in names}
+    found = [entry for entry in _entries(directory) if entry.name.lower() in wanted]
+    return {wanted[entry.name.lower()]: entry for entry in sorted(found, key=lambda entry: entry.offset)}
 
 
 def _entries(directory: bytes) -> typing.Iterator[DirectoryEntry]:
