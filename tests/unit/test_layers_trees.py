@@ -85,7 +85,7 @@ def everything(tree: Tree, path: str = "/") -> dict[str, object]:
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(below=WORK, middle=WORK, above=WORK)
 def test_a_stack_shows_what_the_mount_shows(below: list, middle: list, above: list) -> None:
     with mounts.memory() as there:
@@ -105,6 +105,7 @@ def test_a_stack_shows_what_the_mount_shows(below: list, middle: list, above: li
             shown = everything(DirectoryTree(merged))
             stack = Stack([upper, identity, master])
             assert everything(stack) == shown
+            assert everything(Stack([upper, identity], below=DirectoryTree(master))) == shown
         for raw in Upper(upper).walk():
             seen = shown.get(raw.path)
             assert (raw.entry is None) == (seen is None)

@@ -32,7 +32,7 @@ def entry_at(location: str, status: os.stat_result, attributes: dict[str, bytes]
         size=status.st_size if kind is Type.FILE else 0,
         target=link_target(location) if kind is Type.LINK else "",
         device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in (Type.CHARACTER, Type.BLOCK) else None,
-        xattrs={name: value for name, value in attributes.items() if _is_of_the_file(name)},
+        xattrs={name: value for name, value in attributes.items() if is_of_the_file(name)},
     )
 
 
@@ -80,5 +80,6 @@ def is_whiteout(status: os.stat_result) -> bool:
     return status.st_rdev == 0 and (status.st_mode & 0o170000) == 0o020000
 
 
-def _is_of_the_file(name: str) -> bool:
+def is_of_the_file(name: str) -> bool:
+    """Whether an extended attribute says something about the file, not about how overlayfs stores it."""
     return not name.startswith(OVERLAY) or name.startswith(_OF_THE_FILE)

@@ -7,98 +7,129 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from .entry import Entry
+from .entry import Entry, Type
 from .files import OVERLAY, content_at, entry_at, is_whiteout, sha256_at
+from .tree import Tree
 
 _OPAQUE = f"{OVERLAY}opaque"
 
 
 class Stack:
-    """The merged tree of raw directories, the topmost first.
+    """The merged tree of raw directories, the topmost first, and maybe of any other tree below them.
 
     As overlayfs does: the topmost file wins; directories merge down to the first that is opaque or to the first that
     is none; a whiteout hides what is below it. What is written into one of the directories meanwhile may not be seen.
     """
 
-    def __init__(self, directories: Sequence[str | Path]) -> None:
+    def __init__(self, directories: Sequence[str | Path], below: Tree | None = None) -> None:
         """Raw directories as the system names them; needs the rights to read trusted attributes (root)."""
-        self._merged = {"/": tuple(f"{str(root).rstrip('/')}/" for root in directories)}
+        roots = tuple(f"{str(root).rstrip('/')}/" for root in directories)
+        self._below = below
+        self._merged = {"/": _Merged(roots, below is not None)}
 
     def entry(self, path: str) -> Entry | None:
         """What is at the path, None when nothing is (or one of its parents is no directory)."""
         found = self._find(path)
-        return entry_at(*found) if found else None
+        if isinstance(found, Place):
+            return entry_at(found.location, found.status)
+        return found.entry(path) if found else None
 
     def names(self, path: str) -> list[str]:
         """Names in the directory at the path, sorted; none when it is no directory."""
+        merged = self._directory(path)
         names: dict[str, bool] = {}
-        for location in self._directories(path):
+        for location in merged.locations:
             with os.scandir(location) as children:
                 for child in children:
                     if child.name not in names:
                         names[child.name] = not _is_whiteout(child)
+        if merged.goes_on and self._below:
+            names = dict.fromkeys(self._below.names(path), True) | names
         return sorted(name for name, visible in names.items() if visible)
 
     def sha256(self, path: str) -> str:
         """Checksum of the content of the file at the path, in hexadecimal. Raises FileNotFoundError."""
-        return sha256_at(self._there(path))
+        found = self._there(path)
+        return sha256_at(found.location) if isinstance(found, Place) else found.sha256(path)
 
     def read(self, path: str) -> bytes:
-        """Content of the file at the path. Raises FileNotFoundError."""
-        return content_at(self._there(path))
+        """Content of the file at the path. Raises FileNotFoundError and what the tree below raises."""
+        found = self._there(path)
+        return content_at(found.location) if isinstance(found, Place) else found.read(path)
 
     def location(self, path: str) -> str | None:
         """Where the file really lies, of directories the topmost; None when nothing is at the path."""
         found = self._find(path)
-        return found[0] if found else None
+        if isinstance(found, Place):
+            return found.location
+        return found.location(path) if found else None
 
-    def _there(self, path: str) -> str:
-        location = self.location(path)
-        if location is None:
+    def find(self, path: str) -> Place | None:
+        """Where the file really lies, with its lstat; None when it is in none of the directories."""
+        found = self._find(path)
+        return found if isinstance(found, Place) else None
+
+    def _there(self, path: str) -> Place | Tree:
+        found = self._find(path)
+        if found is None:
             raise FileNotFoundError(path)
-        return location
+        return found
 
-    def _find(self, path: str) -> tuple[str, os.stat_result] | None:
-        if path == "/":
-            top = self._merged["/"][0]
-            return top, os.lstat(top)
+    def _find(self, path: str) -> Place | Tree | None:
+        """The file that is seen at the path, or the tree below when it is that tree's."""
         parent, _slash, name = path.rpartition("/")
-        return _topmost(self._directories(parent or "/"), name)
+        directory = self._merged["/"] if path == "/" else self._directory(parent or "/")
+        for raw in directory.locations:
+            status = _status(f"{raw}{name}")
+            if status is not None:
+                return None if is_whiteout(status) else Place(f"{raw}{name}", status)
+        return self._below if directory.goes_on else None
 
-    def _directories(self, path: str) -> tuple[str, ...]:
-        """Raw directories that merge into the one at a path, each with a slash at its end."""
+    def _directory(self, path: str) -> _Merged:
         found = self._merged.get(path)
         if found is None:
             parent, _slash, name = path.rpartition("/")
-            found = _merge([f"{location}{name}" for location in self._directories(parent or "/")])
+            found = _merge(self._directory(parent or "/"), name)
+            if found.goes_on and self._below:
+                entry = self._below.entry(path)
+                found = _Merged(found.locations, entry is not None and entry.type is Type.DIRECTORY)
             self._merged[path] = found
         return found
 
 
-def _topmost(directories: Sequence[str], name: str) -> tuple[str, os.stat_result] | None:
-    for directory in directories:
-        status = _status(f"{directory}{name}")
-        if status is not None:
-            return None if is_whiteout(status) else (f"{directory}{name}", status)
-    return None
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file where it really lies."""
+
+    location: str
+    status: os.stat_result
 
 
-def _merge(locations: Sequence[str]) -> tuple[str, ...]:
-    """Those of the locations, topmost first, that merge into one directory."""
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """Raw directories that are seen as one, each with a slash at its end, and whether the tree below is, too."""
+
+    locations: tuple[str, ...]
+    goes_on: bool
+
+
+def _merge(parent: _Merged, name: str) -> _Merged:
+    """What becomes one directory of that name; nothing of it is sought below a file, a whiteout, an opaque one."""
     merged: list[str] = []
-    for location in locations:
-        status = _status(location)
+    for raw in parent.locations:
+        status = _status(f"{raw}{name}")
         if status is None:
             continue
         if not stat.S_ISDIR(status.st_mode):
-            break
-        merged.append(f"{location}/")
-        if is_opaque(location):
-            break
-    return tuple(merged)
+            return _Merged(tuple(merged), False)
+        merged.append(f"{raw}{name}/")
+        if is_opaque(f"{raw}{name}"):
+            return _Merged(tuple(merged), False)
+    return _Merged(tuple(merged), parent.goes_on)
 
 
 def is_opaque(location: str) -> bool:

@@ -53,7 +53,7 @@ def seal(boot_disk: str, keep_apt_lists: bool) -> dict[str, object]:
     master_id = str(uuid.uuid4())
     _write(_MASTER_ID, master_id + "\n")
     manifest = _STATE / "manifest.jsonl.gz"
-    entries = write_manifest(manifest)
+    entries = write_manifest(manifest, master_id)
     content = {
         "format": 1,
         "master_id": master_id,
