@@ -10,6 +10,7 @@ new master has at the path.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 from ..layers.entry import Entry, Type
 from ..layers.files import same_content as same_bytes
@@ -92,9 +93,12 @@ def written(
     """The path becomes a file with this content (None: not known before the real run) and the entry's attributes."""
     if content is None:
         return Decision(path, Action.WRITE, rule, severity, reason, entry=entry)
-    wanted = dataclasses.replace(entry, type=Type.FILE, size=len(content))
+    wanted, checksum = (
+        dataclasses.replace(entry, type=Type.FILE, size=len(content)),
+        hashlib.sha256(content).hexdigest(),
+    )
     for tree, action in ((sides.lower, Action.DROP), (sides.ours, Action.KEEP)):
-        if tree.entry(path) == wanted and tree.read(path) == content:
+        if tree.entry(path) == wanted and tree.sha256(path) == checksum:
             kept = None if action is Action.DROP else wanted
             return Decision(path, action, rule, severity, reason, entry=kept)
     return Decision(path, Action.WRITE, rule, severity, reason, entry=wanted, content=content)
