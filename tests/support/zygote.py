@@ -10,6 +10,7 @@ answers with two lines: the process id at once, the exit status at the end.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -40,14 +41,14 @@ class Zygote:
         )
         self._child = 0  # that nobody has waited for
 
-    def start(self, module: str, arguments: dict[str, Any]) -> int:
-        """Start a module; its process id."""
+    def start(self, module: str, arguments: dict[str, Any], mounts: str = "") -> int:
+        """Start a module; its process id. ``mounts`` are shell commands that change what only the module sees."""
         assert self._process.stdin
         if self._child:
             # A test has failed before it waited: its module would hold everybody up until it has lost its patience.
             os.kill(self._child, signal.SIGKILL)
             self.wait()
-        self._process.stdin.write(json.dumps({"module": module, "arguments": arguments}) + "\n")
+        self._process.stdin.write(json.dumps({"module": module, "arguments": arguments, "mounts": mounts}) + "\n")
         self._process.stdin.flush()
         self._child = int(self._line())
         return self._child
@@ -80,12 +81,12 @@ def main(directory: Path) -> None:
         (directory / "in").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": request["arguments"]}))
         child = os.fork()
         if child == 0:
-            _become(modules[request["module"]], directory)
+            _become(modules[request["module"]], directory, request["mounts"])
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _become(module: Any, directory: Path) -> None:
+def _become(module: Any, directory: Path, mounts: str) -> None:
     """Be a module, with files for its standard streams, and never return."""
     status = 1
     try:
@@ -97,6 +98,9 @@ def _become(module: Any, directory: Path) -> None:
             descriptor = os.open(directory / name, mode, 0o600)
             os.dup2(descriptor, number)
             os.close(descriptor)
+        if mounts:
+            ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS)
+            subprocess.run(["sh", "-ec", f"mount --make-rprivate /\n{mounts}"], check=True)
         sys.argv = [module.__file__]
         sys.stdin = os.fdopen(0)
         module.main()
@@ -110,6 +114,7 @@ def _become(module: Any, directory: Path) -> None:
         os._exit(status)
 
 
+_CLONE_NEWNS = 0x00020000  # of sched.h
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +21,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase import vacuum
-from tests.support.mounts import joined, why_not
+from tests.support import guest
+from tests.support.mounts import why_not
 from tests.support.pictures import picture
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
-ID = "m1"
 
 
-class Instance:
-    """An overlay disk and a master as plain directories."""
-
-    def __init__(self, directory: Path) -> None:
-        self.master = directory / "master"
-        self.overlay = directory / "overlay"
-        self.identity = self.overlay / "identity"
-        self.layer = self.overlay / "layers" / ID
-        self.upper = self.layer / "upper"
-        self.point = directory / "root"
-        for made in (self.master, self.identity, self.upper, self.layer / "work", self.point):
-            made.mkdir(parents=True)
-
-    @contextmanager
-    def running(self) -> Iterator[Path]:
-        with joined(self.upper, self.layer / "work", [self.identity, self.master], self.point):
-            yield self.point
+class Instance(guest.Instance):
+    """An instance whose layer is vacuumed."""
 
     def seen(self) -> dict[str, tuple[object, ...]]:
         with self.running() as root:
             return picture(root)
 
     def vacuum(self) -> dict[str, object]:
-        return vacuum.vacuum(self.overlay, self.master, ID)
+        return vacuum.vacuum(self.overlay, self.master, self.master_id)
 
     def left(self) -> set[str]:
         """What the upper still has, by path."""
@@ -204,7 +188,7 @@ def test_bytes_are_those_that_the_disk_gets_back(instance: Instance) -> None:
         write(root, "var/cache/one", "x" * 50_000)
         os.link(root / "var/cache/one", root / "var/cache/two")
     before = allocated(instance.upper)
-    found = vacuum.summary(vacuum.needless_in(instance.overlay, instance.master, ID))
+    found = vacuum.summary(vacuum.needless_in(instance.overlay, instance.master, instance.master_id))
     result = instance.vacuum()
     assert result["bytes"] == found["bytes"] == before - allocated(instance.upper) >= 150_000
     assert vacuum.read_result(instance.layer) == result
@@ -214,7 +198,7 @@ def test_a_mounted_layer_and_one_of_another_overlay_are_refused(instance: Instan
     make_master(instance)
     with instance.running() as root:
         copy_up(root, "etc/conf")
-        assert vacuum.needless_in(instance.overlay, instance.master, ID)  # looking is allowed
+        assert vacuum.needless_in(instance.overlay, instance.master, instance.master_id)  # looking is allowed
         with pytest.raises(vacuum.VacuumRefused, match="is mounted"):
             instance.vacuum()
     os.setxattr(instance.upper / "etc", "trusted.overlay.redirect", b"/elsewhere")
@@ -278,7 +262,7 @@ def test_the_command_line_says_numbers_or_one_sentence(instance: Instance, capsy
     with instance.running() as root:
         copy_up(root, "etc/conf")
     arguments = ["--overlay", str(instance.overlay), "--master", str(instance.master), "--id"]
-    assert vacuum.main([*arguments, ID]) == 0
+    assert vacuum.main([*arguments, instance.master_id]) == 0
     said = dict(word.split("=") for word in capsys.readouterr().out.strip().split(";"))
     assert (said["copies"], said["directories"], said["whiteouts"]) == ("1", "1", "0")
     assert vacuum.main([*arguments, "m2"]) == 1
