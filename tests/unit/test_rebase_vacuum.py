@@ -10,11 +10,9 @@ import itertools
 import json
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +20,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase import vacuum
 from tests.support import guest
+from tests.support.killing import killed_at
 from tests.support.mounts import why_not
 from tests.support.pictures import picture
 
@@ -209,30 +208,6 @@ def test_a_mounted_layer_and_one_of_another_overlay_are_refused(instance: Instan
         vacuum.vacuum(instance.overlay, instance.master, "m2")
 
 
-def killed_at(instance: Instance, number: int) -> bool:
-    """Run a vacuum in a process that is killed when it is about to change the layer for the n-th time."""
-    process = os.fork()
-    if not process:
-        left = [number]
-        for name in ("unlink", "rmdir", "removexattr", "rename", "replace", "sync"):
-            setattr(os, name, dying(getattr(os, name), left))
-        instance.vacuum()
-        os._exit(0)
-    status = os.waitpid(process, 0)[1]
-    assert status in (0, signal.SIGKILL)
-    return status == signal.SIGKILL
-
-
-def dying(function: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
-    def call(*given: Any, **named: Any) -> Any:
-        left[0] -= 1
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*given, **named)
-
-    return call
-
-
 def test_killed_at_every_step_and_run_again(tmp_path: Path) -> None:
     points = 0
     for number in itertools.count(1):
@@ -244,7 +219,7 @@ def test_killed_at_every_step_and_run_again(tmp_path: Path) -> None:
             copy_up(root, "etc/third")
             before = picture(root)
         (instance.layer / vacuum.REQUEST).write_text("request-1")
-        if not killed_at(instance, number):
+        if not killed_at(number, instance.vacuum):
             break
         points += 1
         assert instance.seen() == before

@@ -86,11 +86,11 @@ def vacuum(overlay: Path, master: Path, master_id: str) -> dict[str, Any]:
     if request and earlier.get("request") == request:
         # An earlier run was killed; what it had found includes what is left.
         result.update({name: earlier[name] for name in summary(())})
-    _write(layer / RESULT, result)
+    write_durably(layer / RESULT, json.dumps(result))
     _remove(layer / "upper", needless)
     os.sync()
     result.update(done=True, time=int(time.time()), seconds=round(time.monotonic() - begun, 3))
-    _write(layer / RESULT, result)
+    write_durably(layer / RESULT, json.dumps(result))
     (layer / REQUEST).unlink(missing_ok=True)
     return result
 
@@ -147,11 +147,11 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _write(path: Path, result: dict[str, Any]) -> None:
-    """Replace the file, durably."""
+def write_durably(path: Path, text: str) -> None:
+    """Replace a file, so that after a crash it has the old content or the new one."""
     beside = path.with_name(f"{path.name}.new")
-    with beside.open("w") as file:
-        json.dump(result, file)
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
