@@ -22,7 +22,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: What do the layers of the versions before take?
-  skinnybox.xenserver.overlay_layer_info:
+  skinnybox.xenserver.overlay_layer_info: {}
   become: true
   register: overlay
 """

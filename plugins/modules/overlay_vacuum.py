@@ -31,7 +31,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Vacuum at the next boot
-  skinnybox.xenserver.overlay_vacuum:
+  skinnybox.xenserver.overlay_vacuum: {}
   become: true
 
 - name: Leave all as it is

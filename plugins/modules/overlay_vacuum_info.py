@@ -24,7 +24,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: What would a vacuum return?
-  skinnybox.xenserver.overlay_vacuum_info:
+  skinnybox.xenserver.overlay_vacuum_info: {}
   become: true
   register: vacuum
 """
