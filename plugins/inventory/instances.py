@@ -92,12 +92,12 @@ groups:
   down: skinnybox.power_state != 'Running'
 """
 
-import shlex
 from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.connection import groups, ssh_variables
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.facts import instance_facts
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.instances import instances
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.xapi.client import Client
@@ -159,35 +159,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add(self, facts: dict[str, Any]) -> None:
         name = self.inventory.add_host(facts["name"])
-        variables = {"skinnybox": facts, **self._connection(facts)}
+        variables = {"skinnybox": facts, **ssh_variables(facts, self.get_option("ssh_host_keys"))}
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
-        for group in self._groups(facts):
+        for group in groups(facts):
             self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
-
-    def _connection(self, facts: dict[str, Any]) -> dict[str, str]:
-        """Where SSH finds the instance, and by which key it knows it."""
-        # What the guest reports is where it is; what was declared is where it should be.
-        addresses = facts["addresses"] or [a.partition("/")[0] for a in facts["static_addresses"]]
-        found = {"ansible_host": addresses[0]} if addresses else {}
-        kind, _space, rest = facts["ssh_host_key"].partition(" ")
-        if self.get_option("ssh_host_keys") and rest:
-            # No file to keep in step: ssh asks a command for the keys of the host it talks to.
-            command = f"/bin/echo %H {kind} {rest.split()[0]}"
-            found["ansible_ssh_extra_args"] = " ".join(
-                ["-o", shlex.quote(f"KnownHostsCommand={command}"), "-o", "UserKnownHostsFile=/dev/null"]
-            )
-        return found
-
-    @staticmethod
-    def _groups(facts: dict[str, Any]) -> list[str]:
-        groups = [
-            f"pool_{facts['pool']}",
-            f"master_{facts['master']}",
-            f"version_{facts['master']}_{facts['version']}",
-        ]
-        return groups + ([f"host_{facts['host']}"] if facts["host"] else [])

@@ -65,6 +65,24 @@ CONCURRENCY_OPTIONS: Specification = {
     "per_sr": {"type": "int", "default": 2},
 }
 
+#: How a VM pool moves to another master version, for the playbooks: documented in docs/upgrade.md.
+ROLLOUT_OPTIONS: Specification = {
+    "canary": {"type": "raw", "default": 1},
+    "batch": {"type": "raw", "default": "25%"},
+    "max_failures": {"type": "int", "default": 1},
+    "bake_time": {"type": "raw", "default": 0},
+    "health": {
+        "type": "dict",
+        "options": {
+            "units": {"type": "list", "elements": "str"},
+            "tasks": {"type": "str"},
+            "timeout": {"type": "raw", "default": 300},
+        },
+    },
+    "max_conflicts": {"type": "int", "default": 0},
+    "max_dangers": {"type": "int", "default": 0},
+}
+
 #: How an instance is to be, whether it is declared with its VM pool or alone: documented in doc fragment guest.
 GUEST_OPTIONS: Specification = {
     "instance_name": {"type": "str", "default": "{pool}-{number:03d}"},

@@ -27,14 +27,29 @@ ALLOWED: dict[str, set[str]] = {
     "layers": set(),
     "rebase": {"layers"},
     "guest": {"layers"},
+    "health": set(),
     "plan": {"model"},
     "golden": {"model"},
     "seed": {"model"},
     "xapi": {"model"},
     "apply": {"model", "plan", "golden", "seed", "xapi"},
     "module": {"model", "plan", "golden", "seed", "xapi", "apply"},
-    "modules": {"model", "options", "plan", "golden", "seed", "xapi", "apply", "module", "layers", "rebase", "guest"},
+    "modules": {
+        "model",
+        "options",
+        "plan",
+        "golden",
+        "seed",
+        "xapi",
+        "apply",
+        "module",
+        "layers",
+        "rebase",
+        "guest",
+        "health",
+    },
     "inventory": {"model", "xapi"},
+    "filter": {"model", "options", "plan", "module"},
     "action": {"plugin_utils"},
     "plugin_utils": set(),
     "doc_fragments": set(),
@@ -42,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
 PURE = {"model", "options", "plan", "golden", "seed"}
 #: What pure parts have no use for: a world outside, or Ansible. The seed runs e2fsprogs on files of its own.
 IMPURE = {"ansible", "http", "socket", "ssl", "urllib", "xmlrpc", "time", "random", "asyncio", "requests"}
-ANSIBLE = {"module", "guest", "modules", "inventory", "action", "plugin_utils"}
+ANSIBLE = {"module", "guest", "modules", "inventory", "filter", "action", "plugin_utils"}
 NETWORK = {"http", "xmlrpc", "ssl", "urllib"}
 
 

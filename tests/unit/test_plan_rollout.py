@@ -1,0 +1,104 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The word rollout of a VM pool: checked as a whole, before anything is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.skinnybox.xenserver.plugins.filter.rollout import rollout
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.module import check_entry
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.options import ROLLOUT_OPTIONS
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.rollout import Rollout, parse_rollout
+
+
+def parse(**words: Any) -> Rollout:
+    return parse_rollout(check_entry(words, ROLLOUT_OPTIONS))
+
+
+def test_a_pool_that_says_nothing_goes_carefully() -> None:
+    for nothing in (None, {}):
+        assert rollout(nothing) == {
+            "canary": "1",
+            "batch": "25%",
+            "serial": [1, "25%"],
+            "max_failures": 1,
+            "bake_time": 0,
+            "health": {"units": [], "tasks": None, "timeout": 300},
+            "max_conflicts": 0,
+            "max_dangers": 0,
+        }
+
+
+@pytest.mark.parametrize(
+    ("words", "serial"),
+    [
+        ({"canary": 2, "batch": "10%"}, [2, "10%"]),
+        ({"canary": "5%", "batch": 10}, ["5%", 10]),
+        ({"canary": 0}, ["25%"]),
+        ({"canary": "0%", "batch": "100%"}, ["100%"]),
+        ({"canary": " 3 ", "batch": "7 %"}, [3, "7%"]),
+    ],
+)
+def test_batches_are_as_ansible_has_them(words: dict[str, Any], serial: list[int | str]) -> None:
+    assert parse(**words).serial == serial
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(90, 90), ("90", 90), ("90 s", 90), ("10 min", 600), ("10m", 600), ("2h", 7200)]
+)
+def test_times_are_seconds_or_have_a_unit(text: object, seconds: int) -> None:
+    found = parse(bake_time=text, health={"timeout": text})
+    assert (found.bake_time, found.health.timeout) == (seconds, seconds)
+
+
+def test_units_are_services_unless_they_say_otherwise() -> None:
+    assert parse(health={"units": ["nginx", "app.socket", "getty@tty1"]}).health.units == (
+        *("nginx.service", "app.socket", "getty@tty1.service"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ({"canary": -1}, "canary: -1 is neither a number"),
+        ({"canary": "a few"}, "canary: 'a few' is neither"),
+        ({"canary": True}, "canary: True is neither"),
+        ({"canary": 1.5}, "canary: 1.5 is neither"),
+        ({"canary": "120%"}, "canary: 120% is not possible; at least 0%, at most 100%"),
+        ({"batch": 0}, "batch: 0 is not possible; at least 1"),
+        ({"batch": "0%"}, "batch: 0% is not possible"),
+        ({"max_failures": 0}, "max_failures: 0 is not possible; at least 1"),
+        ({"max_failures": "some"}, "max_failures"),
+        ({"bake_time": "ten"}, "bake_time: 'ten' is no time"),
+        ({"bake_time": -5}, "bake_time: -5 is no time"),
+        ({"health": {"timeout": 0}}, "health.timeout: 0 is not possible"),
+        ({"health": {"units": ["-rf"]}}, "health.units: '-rf' is no name"),
+        ({"health": {"units": ["a b"]}}, "health.units: 'a b' is no name"),
+        ({"health": {"unit": ["a"]}}, "health.unit: no such option"),
+        ({"max_dangers": -1}, "max_dangers: -1 is not possible"),
+        ({"canaries": 2}, "canaries: no such option. Options: bake_time, batch, canary,"),
+        (["canary"], "it is no dictionary"),
+        ("1", "it is no dictionary"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(words: Any, complaint: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=complaint):
+        rollout(words)
+
+
+@settings(deadline=None)
+@given(canary=st.one_of(st.integers(0, 50), st.integers(0, 100).map(lambda n: f"{n}%")), total=st.integers(1, 200))
+def test_canaries_are_those_of_ansibles_first_batch(canary: int | str, total: int) -> None:
+    from ansible.utils.helpers import pct_to_int
+
+    found = parse(canary=canary)
+    first = pct_to_int(found.serial[0], total) if len(found.serial) == 2 else 0
+    assert found.canaries(total) == min(first, total)
