@@ -1,0 +1,101 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a layer's directory of what has been decided. Nothing else is read than the three trees."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..layers.entry import Entry, Type
+from ..layers.tree import Tree
+from .copying import copy_content, make_node, make_whiteout, set_attributes, set_times, write_content
+from .decision import Action, Decision
+from .engine import Decisions
+from .sides import Sides
+
+
+def build(sides: Sides, decisions: Decisions, upper: str) -> None:
+    """Fill an empty directory, which exists. Raises OSError, and leaves then what it has made so far."""
+    builder = _Builder(sides, upper)
+    for decision in decisions:
+        builder.make(decision)
+    builder.finish()
+
+
+class _Builder:
+    def __init__(self, sides: Sides, upper: str) -> None:
+        self.sides = sides
+        self.upper = upper
+        self.directories: list[tuple[str, os.stat_result]] = []
+        self.linked: dict[tuple[int, int], list[tuple[Entry, str]]] = {}  # inode of a source -> its copies
+
+    def make(self, decision: Decision) -> None:
+        target = self.upper + decision.path
+        if decision.action is Action.DELETE:
+            make_whiteout(target)
+        elif decision.action is Action.WRITE:
+            self._write(decision, target)
+        elif decision.action in (Action.KEEP, Action.TAKE):
+            self._copy(decision, target)
+
+    def finish(self) -> None:
+        """Directories get their times last, the innermost first: what is made in them changes them."""
+        root = self.sides.ours.entry("/")
+        if root is not None:
+            set_attributes(self.upper, root)
+        for target, status in reversed(self.directories):
+            set_times(target, status)
+        set_times(self.upper, os.lstat(_place(self.sides.ours, "/")))
+
+    def _write(self, decision: Decision, target: str) -> None:
+        assert decision.entry is not None and decision.content is not None
+        write_content(target, decision.content)
+        set_attributes(target, decision.entry)
+        places = [tree.location(decision.path) for tree in (self.sides.ours, self.sides.theirs)]
+        times = [os.lstat(place) for place in places if place is not None]
+        if times:  # a merge is as new as the newest of what it is made of, so that making it again makes it the same
+            set_times(target, max(times, key=lambda status: status.st_mtime_ns))
+
+    def _copy(self, decision: Decision, target: str) -> None:
+        entry = decision.entry
+        assert entry is not None
+        tree = self.sides.ours if decision.action is Action.KEEP else self.sides.theirs
+        place = tree.location(decision.source or decision.path)
+        status = os.lstat(place) if place is not None else None
+        if entry.type is Type.DIRECTORY:
+            Path(target).mkdir(0o700)
+            set_attributes(target, entry)
+            if status is not None:
+                self.directories.append((target, status))
+            return
+        assert place is not None and status is not None
+        if self._link(entry, status, target):
+            return
+        if entry.type is Type.FILE:
+            copy_content(place, target)
+        elif entry.type is Type.LINK:
+            Path(target).symlink_to(entry.target)
+        else:
+            make_node(target, entry)
+        set_attributes(target, entry)
+        set_times(target, status)
+
+    def _link(self, entry: Entry, status: os.stat_result, target: str) -> bool:
+        """Names of one file stay names of one file, where they are to have the same attributes."""
+        if status.st_nlink < 2:
+            return False
+        copies = self.linked.setdefault((status.st_dev, status.st_ino), [])
+        for made, first in copies:
+            if made == entry:
+                os.link(first, target, follow_symlinks=False)
+                return True
+        copies.append((entry, target))
+        return False
+
+
+def _place(tree: Tree, path: str) -> str:
+    place = tree.location(path)
+    assert place is not None, path
+    return place

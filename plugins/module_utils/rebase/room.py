@@ -1,0 +1,63 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Room for a new layer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from .decision import Action
+from .engine import Decisions
+from .sides import Sides
+
+_BLOCK = 4096
+#: For directories that grow, the journal and the report.
+_MARGIN = 4 << 20
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes on a disk, and files that its inode tables can hold."""
+
+    bytes: int
+    inodes: int
+
+
+def needed(sides: Sides, decisions: Decisions) -> Room:
+    """What a layer of these decisions takes, at most; files with several names are counted once."""
+    sizes: dict[object, int] = {}
+    for decision in decisions:
+        if decision.action is Action.DROP:
+            continue
+        tree = sides.ours if decision.action is Action.KEEP else sides.theirs
+        place = tree.location(decision.source or decision.path) if decision.action is not Action.DELETE else None
+        if decision.action is Action.WRITE or place is None:
+            size = decision.entry.size if decision.entry else 0
+            sizes[decision.path] = _BLOCK + _rounded(size)
+            continue
+        status = os.lstat(place)
+        key = (status.st_dev, status.st_ino) if status.st_nlink > 1 else decision.path
+        sizes[key] = status.st_blocks * 512 or 1
+    return Room(sum(sizes.values()) + _MARGIN, len(sizes) + 16)
+
+
+def free(directory: str) -> Room:
+    """What the file system of a directory still takes."""
+    status = os.statvfs(directory)
+    return Room(status.f_bavail * status.f_frsize, status.f_favail)
+
+
+def used(directory: str) -> Room:
+    """What removing a directory gives back."""
+    sizes: dict[int, int] = {}
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            status = os.lstat(f"{parent}/{name}")
+            sizes[status.st_ino] = status.st_blocks * 512
+    return Room(sum(sizes.values()), len(sizes))
+
+
+def _rounded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
