@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Install the files that pack.py printed: install.py TARGET check|install, the files on standard input.
+"""Install the files that pack.py printed: install.py TARGET check|install [OWNED...], the files on standard input.
 
+OWNED are directories of the target that hold nothing else: what an earlier version has left there is removed.
 Prints the path of each file that was not yet as it should be; with ``check`` nothing is written.
 """
 
@@ -27,7 +28,7 @@ def is_installed(path: pathlib.Path, mode: int, content: bytes) -> bool:
             and status.st_uid == os.geteuid()
             and path.read_bytes() == content
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -41,12 +42,41 @@ def install(path: pathlib.Path, mode: int, content: bytes) -> None:
     temporary.replace(path)
 
 
-if __name__ == "__main__":
-    os.umask(0o022)
-    for name, mode, encoded in json.load(sys.stdin):
-        path, content = pathlib.Path(sys.argv[1], name), base64.b64decode(encoded)
-        if is_installed(path, mode, content):
+def leftovers(owned: pathlib.Path, wanted: set[pathlib.Path]) -> list[pathlib.Path]:
+    """Return what is in an owned directory and neither wanted nor a directory of what is, the deepest first."""
+    found = [pathlib.Path(top, name) for top, names, files in os.walk(owned, topdown=False) for name in files + names]
+    directories = {parent for path in wanted for parent in path.parents}
+    return [path for path in found if path not in (directories if is_directory(path) else wanted)]
+
+
+def is_directory(path: pathlib.Path) -> bool:
+    """Return whether it is a directory, and not a link to one."""
+    return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file, a symbolic link or an empty directory."""
+    if is_directory(path):
+        path.rmdir()
+    else:
+        path.unlink()
+
+
+def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
+    """Do, or with mode ``check`` only print, what is missing and what is too much."""
+    files = {target / name: (bits, base64.b64decode(encoded)) for name, bits, encoded in json.load(sys.stdin)}
+    for path in (path for directory in owned for path in leftovers(target / directory, set(files))):
+        print(path)
+        if mode == "install":
+            remove(path)
+    for path, (bits, content) in files.items():
+        if is_installed(path, bits, content):
             continue
         print(path)
-        if sys.argv[2] == "install":
-            install(path, mode, content)
+        if mode == "install":
+            install(path, bits, content)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main(pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Print the files of a directory of the controller as one line of JSON: pack.py DIRECTORY.
+"""Print files of the controller as one line of JSON: pack.py [DIRECTORY PLACE]...
 
-``[[path, mode, content in base64], ...]``, with the modes that a version control system keeps.
+``[[path, mode, content in base64], ...]``, with the modes that a version control system keeps. PLACE is the directory
+of the guest, below the target, that takes the files of DIRECTORY.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import pathlib
 import sys
 
 
-def pack(directory: pathlib.Path) -> list[tuple[str, int, str]]:
-    """Return path (relative to the directory), mode and content of every file below it."""
+def pack(directory: pathlib.Path, place: pathlib.Path) -> list[tuple[str, int, str]]:
+    """Return path (in the guest), mode and content of every file below a directory of the controller."""
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return [
         (
-            str(path.relative_to(directory)),
+            str(place / path.relative_to(directory)),
             0o755 if path.stat().st_mode & 0o100 else 0o644,
             base64.b64encode(path.read_bytes()).decode(),
         )
@@ -29,4 +30,5 @@ def pack(directory: pathlib.Path) -> list[tuple[str, int, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(pack(pathlib.Path(sys.argv[1]))))
+    paths = [pathlib.Path(argument) for argument in sys.argv[1:]]
+    print(json.dumps([file for pair in zip(paths[::2], paths[1::2]) for file in pack(*pair)]))

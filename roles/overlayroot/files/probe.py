@@ -14,11 +14,15 @@ import shutil
 import subprocess
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: What the boot hooks rebase with; the one that Ansible uses may be another.
+_PYTHON = "/usr/bin/python3"
+_OLDEST_PYTHON = (3, 10)
 #: What the hooks and the boot CD are made with -> the package that has it.
 _NEEDS = {
     "blkid": "util-linux",
     "cmp": "diffutils",
     "debugfs": "e2fsprogs",
+    "diff3": "diffutils",
     "grub-mkimage": "grub-common",
     "/usr/lib/grub/i386-pc": "grub-pc-bin",
     "/usr/lib/grub/x86_64-efi": "grub-efi-amd64-bin",
@@ -29,6 +33,7 @@ _NEEDS = {
     "modprobe": "kmod",
     "ssh-keygen": "openssh-client",
     "xorriso": "xorriso",
+    _PYTHON: "python3",
 }
 
 
@@ -39,6 +44,9 @@ def refusals() -> list[str]:
         found.append("Its packages are not managed by dpkg; only Debian and Ubuntu are known.")
     if platform.machine() != "x86_64":
         found.append(f"Its architecture is {platform.machine()}; only x86_64 is known.")
+    python = _python()
+    if python is not None and python < _OLDEST_PYTHON:
+        found.append(f"Its /usr/bin/python3 is {_dotted(python)}; instances need {_dotted(_OLDEST_PYTHON)} to be upgraded.")
     if _is_container():
         found.append("It is a container, which has no kernel and no root file system of its own.")
     elif pathlib.Path("/run/skinnybox/instance").exists():
@@ -50,6 +58,19 @@ def refusals() -> list[str]:
     if _installed("dracut"):
         found.append("Its initramfs is made by dracut; only initramfs-tools is known.")
     return found
+
+
+def _python() -> tuple[int, ...] | None:
+    """Return the version of the Python that the boot hooks run, None when there is none."""
+    command = [_PYTHON, "-S", "-c", "import sys; print(*sys.version_info[:2])"]
+    try:
+        return tuple(map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _is_container() -> bool:

@@ -14,6 +14,8 @@
 . /usr/lib/skinnybox/library/overlay.sh
 . /usr/lib/skinnybox/library/filesystem.sh
 . /usr/lib/skinnybox/library/layers.sh
+. /usr/lib/skinnybox/library/tools.sh
+. /usr/lib/skinnybox/library/rebase.sh
 . /usr/lib/skinnybox/library/fstab.sh
 . /usr/lib/skinnybox/library/report.sh
 . /usr/lib/skinnybox/library/failure.sh
@@ -53,6 +55,7 @@ join_root() {
 	mkdir -p -m 0700 "$base_directory"
 	mkdir -p "$master_directory" "$overlay_directory"
 	state=running
+	rebase_result=
 	if ! prepare_overlay; then
 		volatile_allowed || give_up
 		prepare_volatile || give_up
@@ -61,9 +64,10 @@ join_root() {
 	prepare_layer "$master_id" || give_up
 	run_site_hooks before "$2" || give_up
 	mount_layers "$2" || give_up
-	adapt_fstab "$2"
+	adapt_fstab "$2" "$(fstab_before_rebase)"
+	finish_rebase "$2"
 	run_site_hooks after "$2" || give_up
-	report "$state" "layer=$layer" ${grown:+"grown=$grown"} ${failure_code:+"code=$failure_code"}
+	report "$state" "layer=$layer" ${rebase_result:+"$rebase_result"} ${grown:+"grown=$grown"} ${failure_code:+"code=$failure_code"}
 	echo "$instance" >"$state_directory/instance"
 }
 

@@ -8,12 +8,13 @@
 
 fstab_marker='# skinnybox: the lines above that an instance does not have are commented out'
 
-# adapt_fstab ROOT: once per layer; a person's later changes stay.
+# adapt_fstab ROOT [BEFORE]: once per layer; a person's later changes stay. After a rebase the new master may have
+# brought new lines: BEFORE is then the instance's file from before, whose lines stay as they were.
 adapt_fstab() {
 	local fstab=$1/etc/fstab
 	[ -e "$fstab" ] || : >"$fstab"
-	if ! contains_line "$fstab" "$fstab_marker"; then
-		rewrite_fstab <"$fstab" >"$fstab.skinnybox" && mv "$fstab.skinnybox" "$fstab"
+	if [ -n "$2" ] || ! contains_line "$fstab" "$fstab_marker"; then
+		rewrite_fstab "${2:-/dev/null}" <"$fstab" >"$fstab.skinnybox" && mv "$fstab.skinnybox" "$fstab"
 	fi
 	swap_line="LABEL=$swap_label none swap sw,nofail 0 0"
 	if [ -n "$(find_swap)" ] && ! contains_line "$fstab" "$swap_line"; then
@@ -30,16 +31,18 @@ contains_line() {
 	return 1
 }
 
-# rewrite_fstab: a filter. A swap file cannot live on an overlay, so those lines go too.
+# rewrite_fstab KNOWN: a filter; the lines of file KNOWN are let through. A swap file cannot live on an overlay, so
+# those lines go too.
 rewrite_fstab() {
 	local line what where type
 	while IFS= read -r line || [ -n "$line" ]; do
+		[ "$line" != "$fstab_marker" ] || continue
 		read -r what where type _ <<-LINE
 			$line
 		LINE
 		case $what:$where:$type in
 		'#'* | ::) ;;
-		*:/:* | *:/boot:* | *:/boot/*:* | *:swap) line="# $line" ;;
+		*:/:* | *:/boot:* | *:/boot/*:* | *:swap) contains_line "$1" "$line" || line="# $line" ;;
 		esac
 		printf '%s\n' "$line"
 	done

@@ -16,11 +16,40 @@ overlay_directory=$base_directory/overlay
 prepare_layer() {
 	layer_directory=$overlay_directory/layers/$1
 	layer=kept
-	[ ! -d "$layer_directory" ] || return 0
-	layer=new
+	# What to do when there is none: create, rebase or fail.
+	new_layer=$(read_key vm-data/skinnybox/new_layer)
+	if may_begin_anew; then
+		[ -d "$layer_directory" ] || create_layer "$1"
+	elif rebase_is_wanted "$1"; then
+		rebase_layer "$1"
+	elif [ ! -d "$layer_directory" ]; then
+		refuse no-layer "the overlay disk has no layer of master $1, only of others, and vm-data/skinnybox/new_layer is not create"
+	fi || return 1
+	vacuum_layer "$1"
+}
+
+# may_begin_anew: whether a layer that is missing may be an empty one: when the administrator says so, and by default
+# where nothing can be lost, on a disk that has no layer yet and in memory.
+may_begin_anew() {
+	[ "$state" != degraded ] || return 0
+	[ "$new_layer" != create ] || return 0
+	[ "$new_layer" != fail ] && ! has_layers
+}
+
+# has_layers: whether the overlay disk has the layer of any master version. Those that were not finished do not count.
+has_layers() {
+	local directory
+	for directory in "$overlay_directory/layers/"*; do
+		[ -d "$directory" ] && [ "${directory%.new}" = "$directory" ] && return
+	done
+	return 1
+}
+
+# create_layer MASTER_ID: an empty layer. Files that only instances have are part of it from its beginning.
+create_layer() {
 	local unfinished=$layer_directory.new
+	layer=new
 	rm -rf "$unfinished"
-	# Files that only instances have are part of a layer from its beginning.
 	mkdir -p "$unfinished/upper" "$unfinished/work" &&
 		chmod 0755 "$unfinished/upper" &&
 		cp -a "$master_directory/usr/lib/skinnybox/instance/." "$unfinished/upper/" &&

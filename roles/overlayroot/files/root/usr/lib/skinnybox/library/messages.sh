@@ -14,6 +14,11 @@ note() {
 	echo "<6>skinnybox: $*" >/dev/kmsg
 }
 
+# announce SENTENCE: something that a person who waits for the boot should know: level 3 is shown in spite of `quiet`.
+announce() {
+	echo "<3>skinnybox: $*" >/dev/kmsg
+}
+
 # refuse CODE SENTENCE: remember why the boot cannot go on. Always answers 1, for `refuse ... || return 1`.
 refuse() {
 	failure_code=$1

@@ -25,5 +25,6 @@ report_failure() {
 		sentence="${sentence:+$sentence,}$part"
 	done
 	unset IFS
-	report failed "code=$failure_code" "reason=$sentence"
+	# xenstore takes no more than 4096 bytes at a time.
+	report failed "code=$failure_code" "reason=$(printf '%.2000s' "$sentence")"
 }
