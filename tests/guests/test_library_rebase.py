@@ -121,9 +121,7 @@ class Machine:
 
     def boot(self) -> dict[str, str]:
         """Prepare the layer and report, as a boot does."""
-        self.run(
-            f'if prepare_layer {NEW}; then report running "layer=$layer" $rebase_result; else report_failure; fi'
-        )
+        self.run(f'if prepare_layer {NEW}; then report running "layer=$layer" $rebase_result; else report_failure; fi')
         return dict(word.split("=", 1) for word in (self.root / "report").read_text().strip().split(";"))
 
     def add_layer(self, master_id: str, **files: str) -> Path:
@@ -141,7 +139,7 @@ class Machine:
         (tree / "etc/skinnybox/master-id").write_text(f"{master_id}\n")
         image = self.root / f"{name}.img"
         subprocess.run(
-            ["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-d", str(tree), str(image), "2M"],
+            ["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-d", str(tree), str(image), "3M"],
             check=True,
             capture_output=True,
         )
@@ -226,7 +224,7 @@ def test_what_becomes_of_a_layer(
         machine.add_layer(name, **({} if origin is None else {"origin": origin}))
     machine.keys = keys
     # The tool itself and its disks are not the matter here.
-    tool = 'wait_until() { :; }; open_workshop() { :; }; mount() { :; }; run_rebase() { :; }'
+    tool = "wait_until() { :; }; open_workshop() { :; }; mount() { :; }; run_rebase() { :; }"
     begin = f'{tool}; if prepare_layer {NEW}; then echo "$layer"; else echo "$failure_code"; fi'
     assert machine.run(begin)[-1] == outcome
 
@@ -315,7 +313,9 @@ def test_an_old_master_that_cannot_be_mounted(machine: Machine) -> None:
     machine.keys = UPGRADE
     machine.add_layer(OLD)
     image = machine.add_disk("old", OLD)
-    subprocess.run(["debugfs", "-w", "-R", "feature 0xC000", str(image)], check=True, capture_output=True)
+    subprocess.run(
+        ["debugfs", "-w", "-R", "feature has_journal needs_recovery", str(image)], check=True, capture_output=True
+    )
     report = machine.boot()
     assert (report["state"], report["code"]) == ("failed", "rebase-base")
     assert "cannot be mounted" in report["reason"]
@@ -324,7 +324,10 @@ def test_an_old_master_that_cannot_be_mounted(machine: Machine) -> None:
 @as_root
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
-    [("fail", "the disk is full, grow it by 3 MiB"), ("die", "it ended with status 137 and said nothing")],
+    [
+        ("fail", "the disk is full, grow it by 3 MiB"),
+        ("die", "it was killed by signal 9, the VM may have too little memory"),
+    ],
 )
 def test_a_rebase_that_fails_ends_the_boot_and_the_next_one_repeats_it(
     machine: Machine, behaviour: str, reason: str

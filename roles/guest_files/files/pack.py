@@ -31,4 +31,4 @@ def pack(directory: pathlib.Path, place: pathlib.Path) -> list[tuple[str, int, s
 
 if __name__ == "__main__":
     paths = [pathlib.Path(argument) for argument in sys.argv[1:]]
-    print(json.dumps([file for pair in zip(paths[::2], paths[1::2]) for file in pack(*pair)]))
+    print(json.dumps([file for pair in zip(paths[::2], paths[1::2], strict=True) for file in pack(*pair)]))

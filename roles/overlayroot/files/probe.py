@@ -46,7 +46,9 @@ def refusals() -> list[str]:
         found.append(f"Its architecture is {platform.machine()}; only x86_64 is known.")
     python = _python()
     if python is not None and python < _OLDEST_PYTHON:
-        found.append(f"Its /usr/bin/python3 is {_dotted(python)}; instances need {_dotted(_OLDEST_PYTHON)} to be upgraded.")
+        found.append(
+            f"Its /usr/bin/python3 is {_dotted(python)}; instances need {_dotted(_OLDEST_PYTHON)} to be upgraded."
+        )
     if _is_container():
         found.append("It is a container, which has no kernel and no root file system of its own.")
     elif pathlib.Path("/run/skinnybox/instance").exists():

@@ -46,6 +46,8 @@ run_python() {
 # last_complaint STATUS: print the sentence with which run_python ended.
 last_complaint() {
 	local line sentence="it ended with status $1 and said nothing"
+	# The shell itself says something then.
+	[ "$1" -le 128 ] || echo "it was killed by signal $(($1 - 128)); the VM may have too little memory" >"$state_directory/complaints"
 	while IFS= read -r line || [ -n "$line" ]; do
 		[ -z "$line" ] || sentence=$line
 	done <"$state_directory/complaints"
