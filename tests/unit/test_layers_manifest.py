@@ -20,6 +20,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.directo
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.entry import Type
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.manifest import ManifestTree, ManifestUnusable
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.packages import Packages
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.stack import Stack
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.tree import ContentUnknown
 from tests.support import mounts
 
@@ -95,7 +96,7 @@ def test_the_manifest_of_a_master_is_the_master(tmp_path: Path) -> None:
         assert b"secret" not in gzip.decompress((there / "out").read_bytes())
         assert not manifest.knows("/etc/machine-id") and not manifest.knows("/var/log/syslog")
         assert manifest.knows("/var/log") and manifest.master_id == "the-id"
-        assert Packages(manifest, manifest.listings()).owners("/usr/bin/bash") == ("bash",)
+        assert Packages(Stack([], below=manifest)).owners("/usr/bin/bash") == ("bash",)
         for missing in ("/nothing", "/usr/bin/bash/below"):
             assert manifest.entry(missing) is None
             with pytest.raises(FileNotFoundError):

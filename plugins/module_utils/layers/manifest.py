@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import gzip
 import json
 import re
@@ -80,8 +81,9 @@ class ManifestTree:
         """Nothing lies anywhere."""
         return None
 
+    @functools.cached_property
     def listings(self) -> dict[str, list[str]]:
-        """Paths of files by the key of their package, for Packages."""
+        """Paths of files by the key of their package, as Packages takes them."""
         found: dict[str, list[str]] = {}
         for path, line in self._lines.items():
             if "package" in line:

@@ -15,7 +15,7 @@ from .tree import ContentUnknown, Tree
 DATABASE = "/var/lib/dpkg"
 _FIELD = re.compile(r"^([!-9;-~]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _STANZA_END = re.compile(r"\n(?:[ \t]*\n)+")
-_TOP = re.compile(r"/(bin|sbin|lib[^/]*)/")
+_TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,13 @@ class Packages:
     """Packages of a tree and their files. The tree is read when it is asked the first time."""
 
     def __init__(self, tree: Tree, listings: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Listings by key stand in for dpkg's lists of files where the tree cannot show them."""
+        """Listings by key stand in for dpkg's lists of files where the tree cannot show them.
+
+        A tree that was made from a manifest has them as ``listings`` itself.
+        """
         self._tree = tree
         self._by_key = {package.key: package for package in parse_status(_text(tree, f"{DATABASE}/status"))}
-        self._given = listings
+        self._given = listings if listings is not None else getattr(tree, "listings", None)
         self._listings: dict[str, tuple[str, ...]] = {}
         self._owners: dict[str, tuple[str, ...]] | None = None
         self._merged = _merged_directories(tree)
@@ -107,9 +110,7 @@ class Packages:
 
     def canonical(self, path: str) -> str:
         """A path of dpkg's as the tree has it: what a merged /usr made one directory has two names."""
-        match = _TOP.match(path)
-        merged = self._merged.get(match[1]) if match else None
-        return f"{merged}{path[len(match[1]) + 1 :]}" if match and merged else path
+        return f"/usr{path}" if self._merged and path.startswith(self._merged) else path
 
     def _list(self, key: str) -> list[str]:
         listing = _text(self._tree, f"{DATABASE}/info/{key}.list")
@@ -175,14 +176,14 @@ def _conffiles(text: str) -> Iterable[Conffile]:
             yield Conffile(" ".join(words[:-1]), words[-1], obsolete="obsolete" in flags)
 
 
-def _merged_directories(tree: Tree) -> dict[str, str]:
-    """Top directories that are links into /usr: bin -> /usr/bin."""
-    merged = {}
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32"):
-        entry = tree.entry(f"/{name}")
-        if entry and entry.type is Type.LINK and entry.target.strip("/") == f"usr/{name}":
-            merged[name] = f"/usr/{name}"
-    return merged
+def _merged_directories(tree: Tree) -> tuple[str, ...]:
+    """Top directories that are links to those of the same name in /usr, each with slashes around it."""
+    entries = {name: tree.entry(f"/{name}") for name in _TOP}
+    return tuple(
+        f"/{name}/"
+        for name, entry in entries.items()
+        if entry and entry.type is Type.LINK and entry.target.strip("/") == f"usr/{name}"
+    )
 
 
 def _text(tree: Tree, path: str) -> str:

@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Iterable, Mapping, Sequence
 
 from .entry import Entry, Type
 from .files import OVERLAY, content_at, entry_at, is_whiteout, sha256_at
@@ -67,6 +67,11 @@ class Stack:
         if isinstance(found, Place):
             return found.location
         return found.location(path) if found else None
+
+    @property
+    def listings(self) -> Mapping[str, Iterable[str]] | None:
+        """Files of packages, where the tree below tells them itself; see Packages."""
+        return getattr(self._below, "listings", None)
 
     def find(self, path: str) -> Place | None:
         """Where the file really lies, with its lstat; None when it is in none of the directories."""
