@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
+from .dpkg import decide_packages
 from .sides import Step
 
 #: Decisions about many paths, first things first: of several about one path the first holds.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (decide_packages,)

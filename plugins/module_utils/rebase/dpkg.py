@@ -1,0 +1,27 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages: what becomes of their files and of what dpkg and apt know about them."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from . import dpkg_database
+from .decision import Decision
+from .dpkg_admin import decide_admin
+from .dpkg_diverted import decide_diverted
+from .dpkg_files import decide_files
+from .dpkg_lists import decide_lists
+from .sides import Sides
+
+
+def decide_packages(sides: Sides) -> Iterator[Decision]:
+    """A step of the rebase. Raises Refusal."""
+    databases = dpkg_database.read(sides)
+    if databases is None:
+        return
+    yield from decide_diverted(databases)
+    yield from decide_files(databases)
+    yield from decide_admin(databases)
+    yield from decide_lists(databases)

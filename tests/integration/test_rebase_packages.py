@@ -1,0 +1,221 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packages that an instance and the new master changed: real packages, real dpkg, real overlay mounts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator
+
+import pytest
+
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.run import Job, rebase
+
+from ..support.debian import NEW, OLD, Deb, Root, Upgrade
+from ..support.mounts import memory, why_not
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+SHARED = {"Architecture": "amd64", "Multi-Arch": "same"}
+TEXT = "first\nsecond\nthird\nfourth\nfifth\n"
+
+
+def deb(name: str, version: str, *paths: str, control: dict[str, str] | None = None, **contents: str) -> Deb:
+    """A package with a program, and files whose content names the version."""
+    files = {f"/usr/bin/{name}": f"{name} {version}\n", **{path: f"{path} {version}\n" for path in paths}, **contents}
+    return Deb(name, version, files, control or {})
+
+
+def conf(name: str, version: str, text: str) -> Deb:
+    return Deb(name, version, {f"/usr/bin/{name}": f"{name} {version}\n", f"/etc/{name}.conf": text})
+
+
+OLD_MASTER = (
+    deb("plain", "1", "/usr/share/plain/data"),
+    deb("edited", "1", "/usr/bin/edited-strict", "/usr/share/edited/same"),
+    deb("newer", "1", "/usr/share/newer/one", "/etc/newer.conf", "/etc/newer-old.conf"),
+    deb("older", "1", "/usr/share/older/one", "/usr/share/older-one/data", "/etc/older.conf", "/etc/older-mine.conf"),
+    deb("equal", "1", "/etc/equal.conf"),
+    deb("gone", "1"),
+    deb("removed", "1", "/usr/share/removed/one", "/etc/removed.conf"),
+    deb("purged", "1", "/usr/share/purged/one", "/etc/purged.conf"),
+    conf("merged", "1", TEXT),
+    conf("clash", "1", TEXT),
+    conf("untouched", "1", TEXT),
+    deb("held", "1"),
+    deb("libshared", "1", "/usr/lib/libshared.so.1", control=SHARED),
+    deb("diverted", "1"),
+    deb("same", "1", "/usr/share/same/data"),
+)
+
+
+OLDER_CONF = ("/etc/older.conf", "/etc/older-mine.conf")
+
+
+def in_the_instance(root: Root) -> None:
+    root.install(
+        deb("newer", "3", "/usr/share/newer/three", "/etc/newer.conf", "/etc/newer-old.conf"),
+        deb("older", "2", "/usr/share/older/two", "/etc/older.conf", "/etc/older-mine.conf"),
+        deb("equal", "2", "/etc/equal.conf"),
+        deb("extra", "1", "/etc/extra.conf", control={"Depends": "plain (>= 1)"}),
+        deb("needs", "1", control={"Depends": "gone (= 1)"}),
+        deb("libshared", "3", "/usr/lib/libshared.so.1", control=SHARED),
+    )
+    root.dpkg("--remove", "removed")
+    root.dpkg("--purge", "purged")
+    root.dpkg("--set-selections", text="held hold\n")
+    root.divert(
+        "dpkg-divert", "--local", "--rename", "--divert", "/usr/bin/diverted.real", "--add", "/usr/bin/diverted"
+    )
+    (root / "usr/bin/diverted").write_text("#!/bin/sh\nexec diverted.real\n")
+    root.divert("dpkg-statoverride", "--update", "--add", "root", "adm", "0710", "/usr/bin/plain")
+    (root / "usr/bin/edited").write_text("my own\n")
+    (root / "usr/bin/edited-strict").chmod(0o700)
+    (root / "usr/share/edited/same").write_text("mine\n")
+    (root / "usr/share/same/data").write_text("mine\n")
+    (root / "etc/older-mine.conf").write_text("mine\n")
+    (root / "etc/merged.conf").write_text(TEXT.replace("first", "my first"))
+    (root / "etc/clash.conf").write_text(TEXT.replace("third", "my third"))
+
+
+def in_the_new_master(root: Root) -> None:
+    root.dpkg("--purge", "gone")
+    root.install(
+        deb("plain", "2", "/usr/share/plain/data"),
+        Deb("edited", "2", {
+            "/usr/bin/edited": "edited 2\n", "/usr/bin/edited-strict": "strict 2\n",
+            "/usr/share/edited/same": "/usr/share/edited/same 1\n",
+        }),
+        deb("newer", "2", "/usr/share/newer/two", "/etc/newer.conf", "/etc/newer-old.conf"),
+        deb("older", "3", "/usr/share/older/three", "/usr/share/older-one/data", *OLDER_CONF),
+        deb("equal", "2", "/etc/equal.conf"),
+        deb("removed", "2", "/usr/share/removed/one", "/usr/share/removed-too/two", "/etc/removed.conf"),
+        deb("purged", "2", "/usr/share/purged/one", "/usr/share/purged-too/two", "/etc/purged.conf"),
+        conf("merged", "2", TEXT.replace("fifth", "new fifth")),
+        conf("clash", "2", TEXT.replace("third", "new third")),
+        conf("untouched", "2", TEXT + "sixth\n"),
+        deb("held", "2"),
+        deb("fresh", "1", "/etc/fresh.conf"),
+        deb("libshared", "2", "/usr/lib/libshared.so.1", control=SHARED),
+        deb("diverted", "2"),
+    )  # fmt: skip
+
+
+class Rebased:
+    """An instance after a rebase."""
+
+    def __init__(self, root: Root, report: dict[str, Any]) -> None:
+        self.root, self.report = root, report
+
+    def read(self, path: str) -> str | None:
+        """What is at the path; None when nothing is."""
+        place = self.root / path
+        return place.read_text() if place.exists() else None
+
+
+def carry(upgrade: Upgrade) -> dict[str, Any]:
+    rebase(Job(upgrade.overlay, upgrade.old.path, upgrade.new.path, OLD, NEW, "request"))
+    return json.loads((upgrade.overlay / "layers" / NEW / "rebase.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def rebased() -> Iterator[Rebased]:
+    with memory() as directory:
+        upgrade = Upgrade(directory)
+        upgrade.make_old(*OLD_MASTER)
+        in_the_new_master(upgrade.make_new())
+        with upgrade.running() as root:
+            in_the_instance(root)
+        report = carry(upgrade)
+        with upgrade.running(NEW) as root:
+            yield Rebased(root, report)
+
+
+def test_packages_have_the_versions_of_the_side_that_holds(rebased: Rebased) -> None:
+    assert rebased.root.versions() == {
+        "plain": "2", "edited": "2", "newer": "3", "older": "3", "equal": "2", "removed": "rc", "merged": "2",
+        "clash": "2", "untouched": "2", "held": "2", "fresh": "1", "extra": "1", "needs": "1", "libshared": "3",
+        "diverted": "2", "same": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/usr/bin/plain", "plain 2\n"),
+        ("/usr/bin/edited", "edited 2\n"),
+        ("/usr/bin/edited-strict", "strict 2\n"),
+        ("/usr/share/edited/same", "mine\n"),
+        ("/usr/share/same/data", "mine\n"),
+        ("/usr/bin/newer", "newer 3\n"),
+        ("/usr/share/newer/one", None),
+        ("/usr/share/newer/two", None),
+        ("/usr/share/newer/three", "/usr/share/newer/three 3\n"),
+        ("/etc/newer.conf", "/etc/newer.conf 3\n"),
+        ("/usr/bin/older", "older 3\n"),
+        ("/usr/share/older/one", None),
+        ("/usr/share/older/two", None),
+        ("/usr/share/older/three", "/usr/share/older/three 3\n"),
+        ("/usr/share/older-one/data", "/usr/share/older-one/data 3\n"),
+        ("/etc/older.conf", "/etc/older.conf 3\n"),
+        ("/etc/older-mine.conf", "mine\n"),
+        ("/usr/bin/equal", "equal 2\n"),
+        ("/usr/bin/gone", None),
+        ("/usr/bin/removed", None),
+        ("/usr/share/removed/one", None),
+        ("/usr/share/removed-too", None),
+        ("/etc/removed.conf", "/etc/removed.conf 1\n"),
+        ("/usr/bin/purged", None),
+        ("/usr/share/purged-too", None),
+        ("/etc/purged.conf", None),
+        ("/etc/merged.conf", "my first\nsecond\nthird\nfourth\nnew fifth\n"),
+        ("/etc/clash.conf", TEXT.replace("third", "my third")),
+        ("/etc/clash.conf.dpkg-dist", TEXT.replace("third", "new third")),
+        ("/etc/untouched.conf", TEXT + "sixth\n"),
+        ("/usr/bin/held", "held 2\n"),
+        ("/usr/bin/fresh", "fresh 1\n"),
+        ("/usr/bin/extra", "extra 1\n"),
+        ("/etc/extra.conf", "/etc/extra.conf 1\n"),
+        ("/usr/lib/libshared.so.1", "/usr/lib/libshared.so.1 3\n"),
+        ("/usr/bin/diverted", "#!/bin/sh\nexec diverted.real\n"),
+        ("/usr/bin/diverted.real", "diverted 2\n"),
+    ],
+)
+def test_files_follow_their_packages(rebased: Rebased, path: str, content: str | None) -> None:
+    assert rebased.read(path) == content
+
+
+def test_modes_that_the_instance_set_stay_on_new_files(rebased: Rebased) -> None:
+    assert (rebased.root / "usr/bin/edited-strict").stat().st_mode & 0o7777 == 0o700
+    plain = (rebased.root / "usr/bin/plain").stat()
+    assert (plain.st_mode & 0o7777, plain.st_gid) == (0o710, 4)
+
+
+def test_dpkg_finds_nothing_to_complain_of(rebased: Rebased) -> None:
+    assert rebased.root.dpkg("--audit") == ""
+    changed = {line.split()[-1] for line in rebased.root.dpkg("--verify", check=False).splitlines()}
+    edited = {"/usr/share/edited/same", "/usr/share/same/data", "/usr/bin/diverted"}
+    assert changed - edited == {"/etc/older-mine.conf", "/etc/merged.conf", "/etc/clash.conf"}
+
+
+def test_what_dpkg_keeps_beside_the_packages(rebased: Rebased) -> None:
+    assert "held hold" in " ".join(rebased.root.dpkg("--get-selections", "held").split())
+    assert "/usr/bin/diverted\n/usr/bin/diverted.real\n:\n" in (rebased.root / "var/lib/dpkg/diversions").read_text()
+    assert (rebased.root / "var/lib/dpkg/statoverride").read_text() == "root adm 710 /usr/bin/plain\n"
+    info = {path.name for path in (rebased.root / "var/lib/dpkg/info").iterdir()}
+    assert "removed.list" in info and "purged.list" not in info and "gone.list" not in info
+
+
+def test_dpkg_can_go_on(rebased: Rebased) -> None:
+    rebased.root.install(deb("plain", "4"), deb("newer", "4", "/etc/newer.conf"), deb("purged", "3"))
+    assert rebased.root.versions()["purged"] == "3"
+    assert rebased.read("/usr/bin/newer") == "newer 4\n"
+
+
+def test_what_a_person_should_look_at_is_said(rebased: Rebased) -> None:
+    text = json.dumps(rebased.report)
+    assert "needs will not have what it needs: gone (= 1)" in text
+    assert "older 2 of the instance gives way to the new master's 3" in text
+    assert "/etc/clash.conf.dpkg-dist" in text

@@ -1,0 +1,159 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Small roots with a real package database: packages made and installed by dpkg itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Iterator, Mapping
+
+from .mounts import joined
+
+OLD, NEW = "11111111", "22222222"
+_PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
+_DATABASE = ("info", "updates", "triggers")
+_GROUP = "root:x:0:\nadm:x:4:\nnogroup:x:65534:\n"
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A package: contents by path, those below /etc are configuration files."""
+
+    name: str
+    version: str
+    files: Mapping[str, str]
+    control: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self, directory: Path) -> Path:
+        """The package's file; made once."""
+        file = directory / f"{self.name}_{self.version}.deb"
+        if file.exists():
+            return file
+        tree = directory / file.stem
+        for path, content in self.files.items():
+            place = tree / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content)
+            place.chmod(0o755 if "/bin/" in path else 0o644)
+        control = {
+            "Package": self.name,
+            "Version": self.version,
+            "Architecture": "all",
+            "Maintainer": "Somebody <a@b.c>",
+        }
+        conffiles = [path for path in self.files if path.startswith("/etc/")]
+        control |= {**self.control, "Description": f"package {self.name}"}
+        (tree / "DEBIAN").mkdir(parents=True)
+        (tree / "DEBIAN" / "control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
+        (tree / "DEBIAN" / "conffiles").write_text(
+            "".join(f"{path}\n" for path in self.files if path.startswith("/etc/"))
+        )
+        sums = "".join(
+            f"{_output('md5sum', tree / path.lstrip('/')).split()[0]}  {path.lstrip('/')}\n"
+            for path in self.files if path not in conffiles
+        )  # fmt: skip
+        (tree / "DEBIAN" / "md5sums").write_text(sums)
+        _output("dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, file)
+        return file
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root directory with dpkg's database."""
+
+    path: Path
+    debs: Path
+
+    def __truediv__(self, inside: str) -> Path:
+        return self.path / inside.lstrip("/")
+
+    def make(self) -> None:
+        """Begin it."""
+        for directory in (
+            "etc/skinnybox",
+            "usr/bin",
+            "var/lib/dpkg/info",
+            "var/lib/dpkg/updates",
+            "var/lib/dpkg/triggers",
+        ):
+            (self.path / directory).mkdir(parents=True)
+        for path, text in {"var/lib/dpkg/status": "", "etc/passwd": _PASSWD, "etc/group": _GROUP}.items():
+            (self.path / path).write_text(text)
+
+    def install(self, *debs: Deb) -> None:
+        """dpkg --install."""
+        self.dpkg("--force-confold", "--install", *(deb.build(self.debs) for deb in debs))
+
+    def dpkg(self, *arguments: str | Path, check: bool = True, text: str = "") -> str:
+        """Run dpkg on this root; what it prints."""
+        command = ["dpkg", f"--root={self.path}", "--force-depends", "--force-unsafe-io", "--log=/dev/null", *arguments]
+        environment = {**os.environ, "LC_ALL": "C"}
+        run = subprocess.run(command, input=text, capture_output=True, text=True, env=environment, check=False)
+        assert run.returncode == 0 or not check, run.stdout + run.stderr
+        return run.stdout + run.stderr
+
+    def divert(self, *arguments: str) -> None:
+        """dpkg-divert or dpkg-statoverride, the first argument."""
+        _output(arguments[0], f"--root={self.path}", *arguments[1:])
+
+    def versions(self) -> dict[str, str]:
+        """Version of every installed package; of others their state."""
+        shown = _output("dpkg-query", f"--root={self.path}", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n")
+        rows = [line.split() for line in shown.splitlines()]
+        return {name: version if state[1] == "i" else state for name, version, state in rows}
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """Two masters, and an instance of the old one on a directory that is its overlay disk."""
+
+    directory: Path
+
+    @property
+    def old(self) -> Root:
+        return Root(self.directory / "old", self.directory / "debs")
+
+    @property
+    def new(self) -> Root:
+        return Root(self.directory / "new", self.directory / "debs")
+
+    @property
+    def overlay(self) -> Path:
+        return self.directory / "overlay"
+
+    def make_old(self, *debs: Deb) -> None:
+        """The old master and an instance without a change."""
+        (self.directory / "debs").mkdir(exist_ok=True)
+        self.old.make()
+        (self.old / "etc/skinnybox/master-id").write_text(OLD + "\n")
+        if debs:
+            self.old.install(*debs)
+        for name in ("identity", "personality", f"layers/{OLD}/upper", f"layers/{OLD}/work", "merged"):
+            (self.overlay / name).mkdir(parents=True)
+
+    def make_new(self) -> Root:
+        """The new master, equal to the old one for now."""
+        shutil.copytree(self.old.path, self.new.path, symlinks=True)
+        (self.new / "etc/skinnybox/master-id").write_text(NEW + "\n")
+        return self.new
+
+    @contextlib.contextmanager
+    def running(self, master: str = OLD) -> Iterator[Root]:
+        """The instance as it is seen from inside."""
+        layer, lower = self.overlay / "layers" / master, self.old if master == OLD else self.new
+        lowers = [self.overlay / "identity", self.overlay / "personality", lower.path]
+        with joined(layer / "upper", layer / "work", lowers, self.overlay / "merged") as there:
+            yield Root(there.merged, self.directory / "debs")
+
+
+def _output(*command: str | Path) -> str:
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
