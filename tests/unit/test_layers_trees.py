@@ -6,83 +6,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import stat
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.directory import DirectoryTree
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.entry import Type
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.stack import Stack
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.tree import Tree
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.upper import ForeignLayer, Upper
 from tests.support import mounts
+from tests.support.tree_work import WORK, everything, work_in
 
 pytestmark = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() or "-")
-
-NAMES = ("a", "b", "c", "odd\nname", os.fsdecode(b"caf\xe9"), "x" * 255)
-PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
-#: What people and programs do in a tree; what cannot be done there is not done.
-WORK = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["write", "mkdir", "remove", "link", "symlink", "fifo", "device", "chmod", "chown", "attribute", "move"]
-        ),
-        PATHS,
-        PATHS,
-        st.integers(0, 3),
-    ),
-    max_size=25,
-)
-
-
-def work_in(root: Path, steps: list[tuple[str, str, str, int]]) -> None:
-    """Do these steps below a directory."""
-    for verb, path, other, number in steps:
-        with contextlib.suppress(OSError, shutil.SpecialFileError):
-            do(root / path, root / other, verb, number)
-
-
-def do(path: Path, other: Path, verb: str, number: int) -> None:
-    """One step."""
-    if verb == "write":
-        path.write_bytes(b"%d" % number * number)
-    elif verb == "mkdir":
-        path.mkdir(parents=True)
-    elif verb == "remove":
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    elif verb == "link":
-        other.hardlink_to(path)
-    elif verb == "symlink":
-        path.symlink_to("../" * number + other.name)
-    elif verb == "fifo":
-        os.mkfifo(path)
-    elif verb == "device":
-        os.mknod(path, (stat.S_IFCHR, stat.S_IFBLK)[number % 2] | 0o600, os.makedev(1, 3 + number))
-    elif verb == "chmod":
-        path.chmod(0o700 + number)
-    elif verb == "chown":
-        os.chown(path, number, number, follow_symlinks=False)
-    elif verb == "attribute":
-        os.setxattr(path, f"trusted.of-{number}", b"value", follow_symlinks=False)
-    else:
-        path.rename(other)
-
-
-def everything(tree: Tree, path: str = "/") -> dict[str, object]:
-    """All that a tree says, by path."""
-    entry = tree.entry(path)
-    assert entry is not None
-    content = tree.read(path) if entry.type is Type.FILE else None
-    found: dict[str, object] = {path: (entry, content)}
-    for name in tree.names(path):
-        found |= everything(tree, f"{path.rstrip('/')}/{name}")
-    return found
 
 
 @settings(max_examples=40)
@@ -109,7 +46,7 @@ def test_a_stack_shows_what_the_mount_shows(below: list, middle: list, above: li
         for raw in Upper(upper).walk():
             seen = shown.get(raw.path)
             assert (raw.entry is None) == (seen is None)
-            assert seen is None or seen[0] == raw.entry  # type: ignore[index]
+            assert seen is None or seen[0] == raw.entry
 
 
 def test_links_lead_nowhere(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 _BASE = "/run/initramfs/skinnybox"
 _LAYERS = "layers"
 
 
 class NotAnInstance(Exception):
-    """This system is no running instance, or its layers cannot be read."""
+    """There is no running instance here, no overlay of one, or none that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,22 @@ def this_instance(root: str = "") -> Instance:
             f"{instance.upper} is not there."
         )
     return instance
+
+
+def mounted_overlay(upper: str, lowers: Sequence[str]) -> tuple[str, ...]:
+    """The directories that an upper directory, mounted here, lies on; checked. Raises NotAnInstance."""
+    for directory in (upper, *lowers):
+        if not Path(directory).is_dir():
+            raise NotAnInstance(f"{directory} is no directory.")
+    if not lowers:
+        raise NotAnInstance(f"{upper} must lie on something: the mounted root of its master at least.")
+    if os.geteuid() != 0:
+        raise NotAnInstance("Only root can read what an overlay has deleted: use become.")
+    layer = Path(upper).parent
+    master_id = _line(f"{lowers[-1]}/etc/skinnybox/master-id")
+    if layer.parent.name == _LAYERS and master_id and master_id != layer.name:
+        raise NotAnInstance(f"{upper} was written on master {layer.name}, but {lowers[-1]} is master {master_id}.")
+    return tuple(lowers)
 
 
 def parse_report(line: str) -> dict[str, str]:
