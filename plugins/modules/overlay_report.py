@@ -81,7 +81,7 @@ EXAMPLES = r"""
     save_sample: true
   become: true
   register: overlay
-  failed_when: overlay.disk.percent > 90 or (overlay.disk.forecast or {'days': 999}).days < 14
+  failed_when: overlay.disk.percent > 90 or overlay.disk.forecast and overlay.disk.forecast.days < 14
 
 - name: Each difference below /etc, with checksums
   skinnybox.xenserver.overlay_report:
