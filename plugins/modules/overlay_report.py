@@ -68,6 +68,7 @@ seealso:
 EXAMPLES = r"""
 - name: In what do the web servers differ from their master?
   skinnybox.xenserver.overlay_report:
+    largest: 10
   become: true
   register: overlay
 
