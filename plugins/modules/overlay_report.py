@@ -70,11 +70,7 @@ EXAMPLES = r"""
   skinnybox.xenserver.overlay_report:
     largest: 10
   become: true
-  register: overlay
-
-- name: Read it
-  ansible.builtin.debug:
-    msg: "{{ overlay.text.splitlines() }}"
+  register: overlay  # for people: overlay.text
 
 - name: Save how full the overlay is, and fail when it will be full within two weeks
   skinnybox.xenserver.overlay_report:
