@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: instance
-short_description: Change, start, stop, restart, rebuild or remove one instance, or make it
+short_description: Change, start, stop, restart, upgrade, roll back, rebuild or remove one instance, or make it
 version_added: 0.1.0
 author: Skinnybox contributors (@skinnybox)
 description:
@@ -38,15 +38,34 @@ options:
       - V(rebuilt) gives it a fresh overlay and swap disk, on O(master) if that is given, with a new machine-id and new
         SSH host keys. Name, uuid, MAC addresses, static addresses and data disks stay. It rebuilds at every run. What
         was on the overlay is lost.
+      - V(upgraded) moves it to O(master), by default to the promoted version of its own master image, and carries its
+        changes over. See O(when).
+      - V(rolled_back) moves it back to the version before its last upgrade, or to O(master), one of those that it was
+        upgraded from. It finds its files as they were there; what was changed since is not among them. Once it has
+        been rolled back, a further run changes nothing. What an upgrade that was interrupted or whose guest did not
+        boot has left is undone from wherever it stands.
+      - V(committed) has it forget the versions that it can go back to, so that they can be retired. What their layers
+        take on its overlay is freed in the guest.
       - V(absent) shuts it down and deletes its VM with all its disks.
     type: str
-    choices: [present, absent, started, stopped, restarted, rebuilt]
+    choices: [present, absent, started, stopped, restarted, rebuilt, upgraded, rolled_back, committed]
     default: present
   master:
     description:
-      - The master image, by name (its promoted version) or with a version, such as V(noble:7). An instance changes to
-        another version only when it is rebuilt.
+      - The master image, by name (its promoted version) or with a version, such as V(noble:7). An instance that is there
+        changes to another version only with O(state=upgraded), O(state=rolled_back) and O(state=rebuilt).
+      - For O(state=upgraded), it must be the instance's own master image, or another one that was published from the
+        same golden VM. For O(state=rolled_back), it needs a version.
     type: str
+  when:
+    description:
+      - When O(state=upgraded) takes place. V(now) shuts a running instance down, moves it and starts it again; one that
+        is halted is moved, and carries its changes over when it is started.
+      - With V(next_restart), the instance is moved when it is shut down and started or restarted by this module or by
+        M(skinnybox.xenserver.vm_pool). A reboot from within the guest does not move it.
+    type: str
+    choices: [now, next_restart]
+    default: now
   overlay:
     description: The overlay disk. When it is made, its size is 1 GiB by default.
     type: dict
@@ -70,6 +89,9 @@ options:
     type: bool
     default: false
 notes:
+  - With O(wait), an instance that was upgraded or rolled back is waited for until its boot hook reports that it runs on
+    the wanted version, whether it has guest tools or not. Without it, the next run of this module or of
+    M(skinnybox.xenserver.vm_pool) detaches the old root disk.
   - An instance with static addresses is rebuilt only when O(networks) is given, as its VM pool declares it. The same
     holds for O(authorized_keys), without which nobody can log in by SSH key.
 seealso:
@@ -106,9 +128,33 @@ EXAMPLES = r"""
     master: noble
     networks: "{{ web.networks }}"
     authorized_keys: "{{ web.authorized_keys }}"
+
+- name: To the promoted version of its master image, with all that was changed in it
+  skinnybox.xenserver.instance:
+    hostname: xen1.example.com
+    password: "{{ vault_xenserver_password }}"
+    name: web-017
+    state: upgraded
+    wait: true
+  register: upgrade
+
+- name: Back to the version before
+  skinnybox.xenserver.instance:
+    hostname: xen1.example.com
+    password: "{{ vault_xenserver_password }}"
+    name: web-017
+    state: rolled_back
+    force: true
+    wait: true
 """
 
 RETURN = r"""
+downtime:
+  description:
+    - For how many seconds the instance was down, from the beginning of its shutdown until its boot hook reported that it
+      runs. Without O(wait), and when it was not restarted, there is none.
+  returned: for O(state=upgraded) and O(state=rolled_back)
+  type: float
 instance:
   description:
     - The instance after the run, as M(skinnybox.xenserver.instance_info) returns it; empty when it is not there.
@@ -150,9 +196,20 @@ OPTIONS = {
     "pool": {"type": "str"},
     "state": {
         "type": "str",
-        "choices": ["present", "absent", "started", "stopped", "restarted", "rebuilt"],
+        "choices": [
+            "present",
+            "absent",
+            "started",
+            "stopped",
+            "restarted",
+            "rebuilt",
+            "upgraded",
+            "rolled_back",
+            "committed",
+        ],
         "default": "present",
     },
+    "when": {"type": "str", "choices": ["now", "next_restart"], "default": "now"},
     "force": {"type": "bool", "default": False},
 }
 
@@ -174,7 +231,11 @@ def work(run: module.Run) -> dict[str, Any]:
         found = [one for one in instances(pool, wish.pool) if one.name == wish.name]
         return {"instance": instance_facts(pool, found[0]) if found else {}}
 
-    return module.bring_about(run, None, make_plan, show=show)
+    result = module.bring_about(run, None, make_plan, show=show)
+    if wish.state in ("upgraded", "rolled_back"):
+        downtimes = (outcome.get("downtime") for outcome in result.get("outcomes", ()))
+        result["downtime"] = next((seconds for seconds in downtimes if seconds is not None), None)
+    return result
 
 
 def main() -> None:

@@ -51,6 +51,10 @@ instances:
       instance: 2f6b1c3e-7d53-4b9e-8f0e-0f6a3a2d1c22
       master: noble
       version: 7
+      master_id: 3f0c2a51-6a0b-4c5e-9d55-9b3c5a7e1d07
+      previous: ["noble:6"]
+      upgrade_to:
+      moving_to:
       power_state: Running
       host: xen2
       vcpus: 2
@@ -65,7 +69,8 @@ instances:
       overlay: {uuid: 7c0f…, size: 1073741824, used: 16908288, sr: Local SSD 2}
       swap:
       disks: [{name: data, uuid: 1d2c…, size: 10737418240, used: 2097152, sr: Local SSD 2}]
-      report: {state: ok}
+      report: {state: running, master: 3f0c2a51-6a0b-4c5e-9d55-9b3c5a7e1d07, layer: rebased, kept: "812"}
+      boot: {state: running, master: 3f0c2a51-6a0b-4c5e-9d55-9b3c5a7e1d07, layer: rebased, kept: 812}
 result:
   description: What O(query) selected from the values above.
   returned: when O(query) is given

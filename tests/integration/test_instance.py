@@ -156,7 +156,7 @@ def test_rebuilt_on_another_master_version_and_halted(lab: Lab) -> None:
     kept = instance(lab, master="noble:2")
     assert (kept["changed"], details(kept)[0]) == (
         False,
-        "runs on noble:1, declared is noble:2: kept until it is upgraded or rebuilt",
+        "runs on noble:1, declared is noble:2: upgrade it with playbook upgrade",
     )
     result = instance(lab, master="noble:2", state="rebuilt")
     assert "master noble:1 -> noble:2" in details(result)[0]

@@ -297,7 +297,7 @@ def test_boot_order_firmware_and_name_are_put_back(world: World) -> None:
 def test_another_master_version_is_named_and_kept(world: World) -> None:
     world.add_instance(1)
     world.add_master(number=2, promoted=200)
-    assert lines(world) == ["! runs on noble:1, declared is noble:2: kept until it is upgraded or rebuilt"]
+    assert lines(world) == ["! runs on noble:1, declared is noble:2: upgrade it with playbook upgrade"]
     assert lines(world, master="noble:1") == []
 
 
@@ -308,8 +308,7 @@ def test_many_instances_that_wait_for_the_same_are_one_warning(world: World) -> 
     todo = plan(world, size=5)
     assert [action.name for action in todo.actions] == [f"web-00{number}" for number in range(1, 6)]
     assert todo.warnings == (
-        "web-001, web-002, web-003 and 2 more: runs on noble:1, declared is noble:2: kept until it is upgraded or "
-        "rebuilt",
+        "web-001, web-002, web-003 and 2 more: runs on noble:1, declared is noble:2: upgrade it with playbook upgrade",
     )
 
 

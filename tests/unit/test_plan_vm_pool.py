@@ -86,7 +86,7 @@ def test_instances_keep_their_version_when_another_is_promoted(world: World) -> 
     assert (create.name, create.master.blueprint.ref) == ("web-002", second)
     assert (kept.sign, kept.text()) == (
         "!",
-        "runs on noble:1, declared is noble:2: kept until it is upgraded or rebuilt",
+        "runs on noble:1, declared is noble:2: upgrade it with playbook upgrade",
     )
 
 

@@ -22,6 +22,7 @@ from .power import reboot_vm, shut_down_vm, start_placed
 from .rebuild import rebuild
 from .snapshots import take_snapshot
 from .stopping import Stopped
+from .upgrade import NotMoved
 from .worksite import Worksite
 
 
@@ -137,15 +138,17 @@ _NOT_STARTED = "It stays halted and complete; the next run starts it."
 def explain(action: plan.Action, problem: Exception) -> str:
     """What failed, on which object, why, what is left and what to do, in a few sentences."""
     work = WORK[type(action)]
-    what, left = work.failed, work.left
+    what, left, next_step = work.failed, work.left, " Mend the cause and run apply again."
     if isinstance(problem, NotStarted):
         what, left = "created, but not started", _NOT_STARTED
     elif isinstance(problem, NotMade):
         left = problem.left
+    elif isinstance(problem, NotMoved):
+        what, left, next_step = "not moved to another master version", problem.left, ""
     instance = getattr(action, "instance", None)
     vm = problem.vm if isinstance(problem, NotStarted) else instance.vm.uuid if instance else ""
     which = f" (VM {vm})" if vm else ""
     reason = str(problem).rstrip(".")
     if reason[1:2].islower():
         reason = reason[0].lower() + reason[1:]
-    return f"{action.name}{which}: {what}: {reason}. {left} Mend the cause and run apply again."
+    return f"{action.name}{which}: {what}: {reason}. {left}{next_step}"

@@ -10,16 +10,19 @@ declared.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any, Callable, Iterable, Mapping
 
 from ..model.instances import RESTARTING, Instance
 from ..model.labels import PREFIX
-from ..plan import disk_changes, nic_changes, overlay_changes, vm_changes
+from ..model.upgrades import move_of
+from ..plan import disk_changes, nic_changes, overlay_changes, upgrade_changes, vm_changes
 from ..plan.actions import Change
 from ..plan.changes import Item
+from ..plan.upgrade_changes import FinishMove, MoveMaster
 from ..xapi.errors import XapiError
-from . import alter_disks, alter_nics, alter_vm, overlay_disk
+from . import alter_disks, alter_nics, alter_vm, overlay_disk, upgrade
 from .change import check_vm, reattach
 from .disks import claim_disk
 from .power import shut_down_vm, start_placed
@@ -49,6 +52,11 @@ _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
     overlay_changes.ResetOverlay: lambda site, of, item, _running: overlay_disk.reset_overlay(site, of, item),
     overlay_changes.RevertOverlay: lambda site, of, item, _running: overlay_disk.revert_overlay(site, of, item),
     overlay_changes.DeleteOverlay: lambda site, of, item, _running: overlay_disk.delete_overlay(site, of, item),
+    upgrade_changes.MoveMaster: lambda site, of, item, _running: upgrade.move(site, of, item),
+    upgrade_changes.FinishMove: lambda site, of, item, _running: upgrade.await_end(site, of, item, site.patience or 0),
+    upgrade_changes.DetachRoot: lambda site, _of, item, _running: upgrade.detach(site, item),
+    upgrade_changes.SetUpgradeTo: lambda site, of, item, _running: upgrade.set_upgrade_to(site, of, item),
+    upgrade_changes.ForgetPrevious: lambda site, of, item, _running: upgrade.forget_previous(site, of, item),
     # A restart is over when the VM runs, see below.
     vm_changes.EndRestart: lambda _site, _of, _item, _running: None,
 }
@@ -61,24 +69,28 @@ def change(site: Worksite, action: Change) -> None:
     check_vm(site, vm)
     if restarts:
         site.add_key("VM", vm.ref, PREFIX + RESTARTING, "true")
+    begin = time.monotonic()
     try:
         if action.stop:
             shut_down_vm(site, vm.ref, force=action.force)
         if action.lost:
             reattach(site, action.lost)
         do_items(site, action.instance, action.items, running=vm.power_state == "Running" and not action.stop)
+        if action.start:
+            _start(site, action)
+        elif action.instance.is_being_restarted and not move_of(vm):
+            forget_restart(site, vm.ref)
     except Stopped:
         raise
-    except Exception:
+    except Exception as problem:
         if restarts:
             # Whoever looks at the failure had better find the service up.
-            with suppress(XapiError):
-                _go_on(site, action)
+            _recover(site, action, problem)
         raise
-    if action.start:
-        _start(site, action)
-    elif action.instance.is_being_restarted:
-        forget_restart(site, vm.ref)
+    move = _move_in(action)
+    if action.start and move and site.patience is not None:
+        upgrade.await_end(site, action.instance, move, site.patience)
+        site.record.downtime = time.monotonic() - begin if action.stop else None
 
 
 def do_items(site: Worksite, instance: Instance, items: Iterable[Item], running: bool) -> None:
@@ -93,17 +105,38 @@ def forget_restart(site: Worksite, vm: str) -> None:
     site.repeat("VM.remove_from_other_config", vm, PREFIX + RESTARTING)
 
 
+def _recover(site: Worksite, action: Change, problem: Exception) -> None:
+    """After a failure, start the VM if it is halted; it is being restarted no more.
+
+    From which version, if it was to boot from another one: the one before. Raises NotMoved, which says so.
+    """
+    move = _move_in(action)
+    is_whole = is_up = False
+    with suppress(XapiError):
+        is_whole = move is None or upgrade.undo(site, action.instance, move)
+        if is_whole:
+            _go_on(site, action)
+            is_up = True
+    if move:
+        raise upgrade.not_moved(problem, move, is_whole, is_up) from problem
+
+
 def _go_on(site: Worksite, action: Change) -> None:
-    """After a failure, start the VM if it is halted; it is being restarted no more."""
-    if site.read("VM.get_power_state", action.instance.vm.ref) == "Halted":
-        _start(site, action)
-    else:
-        forget_restart(site, action.instance.vm.ref)
+    vm = action.instance.vm
+    if site.read("VM.get_power_state", vm.ref) == "Halted":
+        start_placed(site, vm.ref, site.pool.hosts.get(vm.host), action.pinned)
+    forget_restart(site, vm.ref)
 
 
 def _start(site: Worksite, action: Change) -> None:
     """Start the VM; after a restart where it ran, unless that host cannot take it any more."""
     vm = action.instance.vm
     start_placed(site, vm.ref, site.pool.hosts.get(vm.host) if action.stop else action.host, action.pinned)
-    if action.stop or action.instance.is_being_restarted:
+    is_moving = _move_in(action) or (move_of(vm) and not any(isinstance(one, FinishMove) for one in action.items))
+    # Of a move, it is a part until the guest has reported that it runs.
+    if not is_moving and (action.stop or action.instance.is_being_restarted):
         forget_restart(site, vm.ref)
+
+
+def _move_in(action: Change) -> MoveMaster | None:
+    return next((item for item in action.items if isinstance(item, MoveMaster)), None)

@@ -112,7 +112,7 @@ def bring_about(client: Client, order: Order) -> Report:
         if not set(_vm_pools(plan)) <= set(names):
             raise Refused("While this run waited, another one moved what it works on to another VM pool. Run it again.")
         with reported(client, plan.pools) as report:
-            outcomes = apply_plans(client, pool, plan.pools, report)
+            outcomes = apply_plans(client, pool, plan.pools, report, order.wait_timeout)
     changed = any(outcome.has_changed for outcome in outcomes)
     pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
     return Report(plan, pool, changed, tuple(outcomes), tuple(silent), client.stopping.is_set())

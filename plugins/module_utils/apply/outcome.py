@@ -31,9 +31,10 @@ class Outcome:
     error: str = ""  # a sentence or two for people; empty = done
     steps: tuple[str, ...] = ()  # what was done, in order
     has_changed: bool = True
+    downtime: float | None = None  # seconds, where the guest was waited for
 
     def as_data(self) -> dict[str, Any]:
-        data = {
+        data: dict[str, Any] = {
             "instance": self.name,
             "action": self.action,
             "state": self.state.value,
@@ -41,6 +42,8 @@ class Outcome:
             "changed": self.has_changed,
             "steps": list(self.steps),
         }
+        if self.downtime is not None:
+            data["downtime"] = round(self.downtime, 3)
         return {**data, "msg": self.error} if self.error else data
 
 

@@ -10,13 +10,11 @@ that a rebuild that was interrupted is done again, and ``restarting`` until it r
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from ..model.instances import REBUILDING, RESTARTING
 from ..model.labels import PREFIX
-from ..model.masters import MasterVersion
 from ..plan.actions import NicPlan
-from ..plan.attachments import BOOT, OVERLAY, ROOT, nic_label
+from ..plan.attachments import OVERLAY, nic_label
 from ..plan.creation import automatic_nic
 from ..plan.instance_actions import Rebuild
 from ..plan.spec import VmPoolSpec
@@ -25,10 +23,11 @@ from .alter import do_items, forget_restart
 from .alter_disks import disk_labels, replace_swap
 from .alter_nics import set_label
 from .change import check_vm, reattach
-from .disks import attach_disk
+from .master_disks import attach_master, version_labels
 from .power import shut_down_vm, start_placed
 from .replace import replace_disk
 from .seeding import make_overlay
+from .upgrade import clear
 from .worksite import Worksite
 
 
@@ -44,6 +43,7 @@ def rebuild(site: Worksite, spec: VmPoolSpec, action: Rebuild) -> None:
     if action.lost:
         reattach(site, action.lost)
     do_items(site, instance, action.items, running=False)
+    clear(site, instance)
     _repoint(site, action)
     _replace_overlay(site, spec, action)
     _replace_swap(site, action)
@@ -56,28 +56,12 @@ def rebuild(site: Worksite, spec: VmPoolSpec, action: Rebuild) -> None:
 def _repoint(site: Worksite, action: Rebuild) -> None:
     """Attach root and boot CD of the master version, where others are."""
     master, vm = action.create.master, action.instance.vm.ref
-    wanted = ((ROOT, master.root, "Disk"), (BOOT, master.boot, "CD"))
-    attached = {record["userdevice"]: (vbd, record) for vbd, record in _attachments(site, vm)}
-    for position, disk, kind in wanted:
-        vbd, record = attached.get(position, (None, {}))
-        if disk is None or (record.get("VDI"), record.get("type"), record.get("mode")) == (disk.ref, kind, "RO"):
-            continue
-        if vbd is not None:
-            site.destroy("VBD", vbd)
-        attach_disk(site, vm, disk.ref, position, "RO", kind)
+    attach_master(site, vm, master)
     if action.instance.vm.labels["master_id"] != master.master_id:
         # The id last: by it the version counts as used.
-        for name, value in _version_labels(master).items():
+        for name, value in version_labels(master).items():
             set_label(site, "VM", vm, name, value)
         site.done(f"master {master.title}")
-
-
-def _version_labels(master: MasterVersion) -> dict[str, str]:
-    return {"master": master.name, "version": str(master.number), "master_id": master.master_id}
-
-
-def _attachments(site: Worksite, vm: str) -> list[tuple[str, dict[str, Any]]]:
-    return [(vbd, site.read("VBD.get_record", vbd)) for vbd in site.read("VM.get_VBDs", vm)]
 
 
 def _replace_overlay(site: Worksite, spec: VmPoolSpec, action: Rebuild) -> None:
@@ -85,7 +69,7 @@ def _replace_overlay(site: Worksite, spec: VmPoolSpec, action: Rebuild) -> None:
     instance, create = action.instance, action.create
     vm, old = instance.vm.ref, instance.overlay
     host_key, nics = generate_host_key(instance.name), _nics(site, action)
-    labels = {**disk_labels(instance), **_version_labels(create.master)} | ({"replaces": old.uuid} if old else {})
+    labels = {**disk_labels(instance), **version_labels(create.master)} | ({"replaces": old.uuid} if old else {})
     new = make_overlay(site, spec, create, nics, host_key, labels, machine=str(uuid.uuid4()), finished=False)
     noted = nic_label([(nic.device, mac, nic.network.uuid) for nic, mac in nics])
     addresses = " ".join(address for nic, _mac in nics for address in nic.addresses)
@@ -110,7 +94,7 @@ def _nics(site: Worksite, action: Rebuild) -> list[tuple[NicPlan, str]]:
 def _replace_swap(site: Worksite, action: Rebuild) -> None:
     """What the old system has swapped out is worth nothing to the new one."""
     create = action.create
-    labels = {**disk_labels(action.instance), **_version_labels(create.master)}
+    labels = {**disk_labels(action.instance), **version_labels(create.master)}
     replace_swap(site, action.instance, create.overlay_sr.ref, create.swap_size or 0, labels)
     if create.swap_size:
         site.done("swap disk made anew")

@@ -48,16 +48,18 @@ def apply_plans(
     pool: HostPool,
     plans: Sequence[VmPoolPlan],
     report: Report = lambda _outcome: None,
+    patience: float | None = None,
 ) -> list[Outcome]:
     """Do all that the plans say and return the outcome of every action, in their order.
 
-    ``report`` is called with each outcome as it comes, by many threads. Never raises for the failure of an action.
-    Once the client is stopping, nothing new begins, and what runs gets a moment to end.
+    ``report`` is called with each outcome as it comes, by many threads. ``patience`` is what guests that move to
+    another master version get to come up, in seconds; with None they are not waited for. Never raises for the
+    failure of an action. Once the client is stopping, nothing new begins, and what runs gets a moment to end.
     """
     limits = [plan_.spec.concurrency for plan_ in plans if plan_.spec] or [Concurrency()]
     per_host, per_sr = min(one.per_host for one in limits), min(one.per_sr for one in limits)
     jobs = [job for plan_ in plans for job in _jobs(plan_)]
-    with worksite(client, pool, per_host, per_sr) as site:
+    with worksite(client, pool, per_host, per_sr, patience=patience) as site:
         removals = [job for job in jobs if isinstance(job.action, _REMOVALS)]
         others = [job for job in jobs if not isinstance(job.action, _REMOVALS)]
         outcomes = [*_all(site, removals, report), *_all(site, others, report)]
@@ -104,7 +106,8 @@ def _do(site: Worksite, job: _Job, is_hindered: bool) -> Outcome:
 
     def outcome(state: State, error: str = "") -> Outcome:
         verb, record = type(action).__name__.lower(), site.record
-        return Outcome(job.plan.vm_pool, action.name, verb, state, error, tuple(record.steps), record.has_written)
+        done = tuple(record.steps), record.has_written, record.downtime
+        return Outcome(job.plan.vm_pool, action.name, verb, state, error, *done)
 
     if site.is_stopping:
         return outcome(State.UNTRIED, f"{action.name}: not begun: the run was asked to stop.")

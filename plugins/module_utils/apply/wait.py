@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any, Iterable, Mapping
 
-from ..model.facts import REPORT_KEY, guest_report
+from ..model.boot_report import boot_report
 from ..model.instances import Instance, instances
 from ..model.reading import guest_addresses
 from ..model.records import HostPool
@@ -77,8 +77,7 @@ def _has_settled(record: Mapping[str, Any] | None, networks: Mapping[str, Mappin
 
 
 def _went_down(instance: Instance) -> str:
-    report = guest_report(instance.vm.xenstore_data.get(REPORT_KEY, ""))
-    reason = report.get("reason") or report.get("message") or "look at its console for the reason"
+    reason = boot_report(instance.vm.xenstore_data).reason or "look at its console for the reason"
     return f"{instance.name} (VM {instance.vm.uuid}): switched itself off while booting: {reason}."
 
 

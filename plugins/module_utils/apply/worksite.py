@@ -27,6 +27,7 @@ class Record:
     steps: list[str] = field(default_factory=list)  # in words for people
     disks: dict[str, str] = field(default_factory=dict)  # made by this action: reference of the VDI -> of its SR
     has_written: bool = False
+    downtime: float | None = None  # seconds from the beginning of its shutdown until its guest reported that it runs
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Worksite:
     pool: HostPool
     windows: Windows
     title: str = ""  # what is being changed, such as ``VM pool web``
+    patience: float | None = None  # seconds for a guest to come up; None: guests are not waited for
     record: Record = field(default_factory=Record)
 
     @property
@@ -128,7 +130,8 @@ def worksite(
     per_host: int = PER_HOST,
     per_sr: int = PER_SR,
     title: str = "",
+    patience: float | None = None,
 ) -> Iterator[Worksite]:
     """A worksite whose task listener ends with the block."""
     with Tasks(client) as tasks:
-        yield Worksite(client, tasks, pool, Windows(pool, client.stopping, per_host, per_sr), title)
+        yield Worksite(client, tasks, pool, Windows(pool, client.stopping, per_host, per_sr), title, patience)

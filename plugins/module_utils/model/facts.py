@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from .boot_report import REPORT_KEY, boot_report, guest_report
 from .chains import Chains
 from .instances import Instance
 from .masters import MasterVersion, promoted
 from .overlays import Overlay
 from .records import Disk, HostPool
-
-REPORT_KEY = "vm-data/skinnybox/report"
+from .upgrades import UPGRADE_TO, move_of, previous_of, title_of
 
 
 def instance_facts(pool: HostPool, instance: Instance) -> dict[str, Any]:
     """One instance as plain data."""
     vm = instance.vm
     host = pool.hosts.get(vm.host)
+    move = move_of(vm)
     return {
         "name": instance.name,
         "number": instance.number,
@@ -28,6 +29,10 @@ def instance_facts(pool: HostPool, instance: Instance) -> dict[str, Any]:
         "instance": instance.uuid,
         "master": vm.labels["master"],
         "version": vm.labels.number("version"),
+        "master_id": vm.labels["master_id"],
+        "previous": [title_of(pool, one) for one in previous_of(vm.labels)],
+        "upgrade_to": title_of(pool, vm.labels[UPGRADE_TO]) or None,
+        "moving_to": title_of(pool, move.target) if move else None,
         "power_state": vm.power_state,
         "host": host.name if host else None,
         "vcpus": vm.vcpus_at_startup,
@@ -43,6 +48,7 @@ def instance_facts(pool: HostPool, instance: Instance) -> dict[str, Any]:
         "swap": disk_facts(pool, instance.swap),
         "disks": [{"name": disk.labels["disk"], **(disk_facts(pool, disk) or {})} for disk in instance.data_disks],
         "report": guest_report(vm.xenstore_data.get(REPORT_KEY, "")),
+        "boot": boot_report(vm.xenstore_data).as_data(),
     }
 
 
@@ -75,12 +81,6 @@ def overlay_facts(pool: HostPool, overlay: Overlay, chains: Chains) -> dict[str,
         ],
         "disks": [{"name": one.labels["disk"], **(disk_facts(pool, one) or {})} for one in overlay.data_disks],
     }
-
-
-def guest_report(text: str) -> dict[str, str]:
-    """What the guest's boot hook reported: ``key=value`` words separated by semicolons. Not to be trusted."""
-    words = (word.partition("=") for word in text.split(";") if "=" in word)
-    return {key.strip(): value.strip() for key, _equals, value in words}
 
 
 def master_facts(pool: HostPool, version: MasterVersion, versions: list[MasterVersion]) -> dict[str, Any]:

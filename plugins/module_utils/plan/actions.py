@@ -17,6 +17,7 @@ from .changes import ON_DISKS, DiskItem, Item, item_space
 from .sizes import show_size
 from .spec import VmPoolSpec
 from .storage import Space, empty_cost, first_cost, full_cost, total
+from .upgrade_changes import MoveMaster
 
 #: Of instances that all wait for a person, so many are named in a warning; the plan has them all.
 _NAMES_SHOWN = 3
@@ -311,7 +312,9 @@ class VmPoolPlan:
         return [
             action.name
             for action in self.actions
-            if isinstance(action, Start) or action.downtime == "restart" or getattr(action, "start", False)
+            if (isinstance(action, Start) or action.downtime == "restart" or getattr(action, "start", False))
+            # A move to another version has its own sign that the guest is up.
+            and not (isinstance(action, Change) and any(isinstance(item, MoveMaster) for item in action.items))
         ]
 
     @property

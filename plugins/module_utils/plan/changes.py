@@ -15,6 +15,7 @@ from .disk_changes import AddDisk, AttachDisk, ClaimDisk, DropOwner, GrowDisk, S
 from .nic_changes import AddNic, MoveNic, NoteNics, PlugNic, RemoveNic
 from .overlay_changes import DeleteOverlay, ResetOverlay, RevertOverlay
 from .storage import THICK_TYPES, Space, empty_cost, full_cost
+from .upgrade_changes import DetachRoot, FinishMove, ForgetPrevious, MoveMaster, SetUpgradeTo
 from .vm_changes import BlockOperations, EndRestart, SetKey, SetMemory, SetName, SetVcpus
 
 Item = Union[
@@ -40,6 +41,11 @@ Item = Union[
     DeleteOverlay,
     ClaimDisk,
     EndRestart,
+    MoveMaster,
+    FinishMove,
+    DetachRoot,
+    SetUpgradeTo,
+    ForgetPrevious,
 ]
 
 #: Those which write to a disk that is there: their ``disk``, which may be None.

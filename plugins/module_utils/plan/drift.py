@@ -14,6 +14,7 @@ from typing import Iterator
 from ..model.instances import Instance
 from ..model.masters import MasterVersion, master_versions
 from ..model.records import Disk, HostPool, StorageRepository
+from ..model.upgrades import UPGRADE_TO, move_of
 from . import blocked
 from .addresses import nth_address
 from .changes import Item
@@ -98,15 +99,18 @@ class Drift:
             yield BlockOperations(tuple(sorted(blocked.INSTANCE.keys() - vm.blocked_operations.keys())))
         if vm.name != instance.name:
             yield SetName(vm.name, instance.name)
-        if instance.is_being_restarted:
+        if instance.is_being_restarted and not move_of(vm):
             yield EndRestart()
 
     def _notes(self, instance: Instance) -> Iterator[str]:
         wish, labels = self.wish, instance.vm.labels
-        if wish.master is not None and labels["master_id"] != wish.master.master_id:
+        move = move_of(instance.vm)
+        going = move.target if move else labels["master_id"]
+        if wish.master is not None and going != wish.master.master_id:
+            is_next = labels[UPGRADE_TO] == wish.master.master_id
             yield (
-                f"runs on {labels['master']}:{labels['version']}, declared is {wish.master.title}: kept until it is "
-                "upgraded or rebuilt"
+                f"runs on {labels['master']}:{labels['version']}, declared is {wish.master.title}: "
+                + ("upgraded at its next restart" if is_next else "upgrade it with playbook upgrade")
             )
         yield from self._misplaced_disks(instance)
         if wish.networks and (declared := _declared_addresses(wish.networks, instance.number)) is not None:

@@ -15,6 +15,7 @@ from .action import Action
 from .actions import Attention, Change, Remove, Start, Stop, Tidy, VmPoolPlan
 from .assignment import assign_hosts
 from .capacity import capacity_of
+from .changes import Item
 from .drift import Drift, Wish, wish_of
 from .instance_actions import Restart
 from .instance_creation import plan_creation, to_make
@@ -24,9 +25,13 @@ from .lookup import find_master
 from .rebuild import plan_rebuild
 from .refusal import Refused
 from .spec import MasterName, VmPoolSpec
+from .upgrade_states import state_items
 
 #: The power state that each state brings about; the others leave it as it is.
 _POWER = {"started": "running", "stopped": "halted"}
+
+#: The states that are about the master version of an instance.
+_OF_MASTER = ("upgraded", "rolled_back", "committed")
 
 
 def plan_instance(wish: InstanceWish, pool: HostPool, host_pool: str) -> VmPoolPlan | None:
@@ -95,12 +100,34 @@ def _change(wish: InstanceWish, pool: HostPool, instance: Instance, plan: VmPool
     if wish.state == "rebuilt":
         rebuilt = _rebuild(wish, spec, pool, drift, instance)
         return replace(plan, actions=(*plan.actions, rebuilt))
-    actions = [_forced(action, wish.force) for action in keep(spec, pool, drift, instance)]
+    asked = state_items(wish, pool, instance) if wish.state in _OF_MASTER else ()
+    if wish.state in ("rolled_back", "committed"):
+        return replace(plan, actions=(*plan.actions, *_assigned(spec, pool, _only(wish, instance, asked), instance)))
+    if asked:
+        spec = replace(spec, allow_restart=spec.allow_restart or wish.when == "now")
+    is_restarted = wish.state == "restarted" and instance.vm.power_state == "Running"
+    found = keep(spec, pool, drift, instance, asked, is_restarted)
+    actions = [_forced(action, wish.force) for action in found]
     _check_power(wish, instance)
-    if wish.state == "restarted" and instance.vm.power_state == "Running":
+    if is_restarted:
         restarts = any(action.downtime == "restart" for action in actions)
         actions += [] if restarts else [Restart(instance, wish.force)]
     return replace(plan, actions=(*plan.actions, *_assigned(spec, pool, actions, instance)))
+
+
+def _only(wish: InstanceWish, instance: Instance, items: tuple[Item, ...]) -> list[Action]:
+    """Nothing but these items, within a restart where they need one: what else differs can wait. Raises Refused."""
+    if not items:
+        return []
+    state = instance.vm.power_state
+    if all(item.live for item in items):
+        return [Change(instance, items)]
+    if state not in ("Running", "Halted") and not wish.force:
+        raise Refused(
+            f"{wish.name} (VM {instance.vm.uuid}) is {state.lower()}: resume it, or use force to have it switched off."
+        )
+    stops = state != "Halted"
+    return [Change(instance, items, stop=stops, start=stops or instance.is_being_restarted, force=wish.force)]
 
 
 def _spec_of(wish: InstanceWish, pool: HostPool, instance: Instance) -> VmPoolSpec:
@@ -123,7 +150,7 @@ def _wish_of(wish: InstanceWish, spec: VmPoolSpec, pool: HostPool, instance: Ins
         overlay_size=everything.overlay_size if wish.has_overlay_size else None,
         on_boot=everything.on_boot if wish.has_on_boot else None,
         swap=everything.swap if wish.has_swap else None,
-        master=master if wish.has_master and wish.state != "rebuilt" else None,
+        master=master if wish.has_master and wish.state not in ("rebuilt", *_OF_MASTER) else None,
     )
 
 

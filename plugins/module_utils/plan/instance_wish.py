@@ -20,13 +20,15 @@ class InstanceWish:
 
     name: str
     pool: str | None
-    state: str  # present, absent, started, stopped, restarted, rebuilt
+    state: str  # present, absent, started, stopped, restarted, rebuilt, upgraded, rolled_back, committed
     spec: VmPoolSpec  # of a VM pool that has only this instance; its name, size and master are not to be used
     has_master: bool
     has_swap: bool
     has_overlay_size: bool
     has_on_boot: bool
     force: bool = False
+    when: str = "now"  # or next_restart: when an upgrade takes place
+    wait: bool = False  # for guests that are started
 
 
 def parse_instance(options: Mapping[str, Any]) -> InstanceWish:
@@ -49,6 +51,7 @@ def parse_instance(options: Mapping[str, Any]) -> InstanceWish:
     given = {word: options[word] for word in (*words, "master") if options.get(word) is not None}
     if state == "absent" and (idle := sorted(set(given) - {"hardware_profiles", "instance_name"})):
         raise Refused(f"{', '.join(idle)}: no use with state absent.")
+    _check_move(options, set(given) - {"hardware_profiles", "instance_name"})
     overlay = given.get("overlay") or {}
     spec = parse_vm_pool({"name": options.get("pool") or "any", "size": 1, "master": "any", **given})
     spec = replace(spec, allow_restart=bool(options.get("allow_restart")) or state in ("restarted", "rebuilt"))
@@ -62,4 +65,16 @@ def parse_instance(options: Mapping[str, Any]) -> InstanceWish:
         has_overlay_size=overlay.get("size") is not None,
         has_on_boot=overlay.get("on_boot") is not None,
         force=bool(options.get("force")),
+        when=options.get("when") or "now",
+        wait=bool(options.get("wait")),
     )
+
+
+def _check_move(options: Mapping[str, Any], given: set[str]) -> None:
+    """What goes with the states that change the master version of an instance. Raises Refused."""
+    state, is_later = options["state"], options.get("when") == "next_restart"
+    if is_later and state != "upgraded":
+        raise Refused(f"when: next_restart goes with state upgraded, not with {state}.")
+    useful = {"rolled_back": {"master"}, "committed": set(), "upgraded": {"master"} if is_later else given}
+    if idle := sorted(given - useful.get(state, given)):
+        raise Refused(f"{', '.join(idle)}: no use with state {state}{' and when next_restart' if is_later else ''}.")

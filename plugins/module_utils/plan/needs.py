@@ -13,6 +13,7 @@ from ..model.records import NULL, Disk, HostPool, StorageRepository, VirtualMach
 from .actions import Action, Change, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
 from .capacity import Capacity, Layout, Needs, hosts_of, memory_of, memory_overhead
 from .spec import Hardware
+from .upgrade_changes import MoveMaster
 from .vm_changes import SetMemory, SetVcpus
 
 
@@ -72,6 +73,9 @@ def needs_of_instance(pool: HostPool, action: Start | Reattach | Change, hardwar
     if lost:
         disks += [disk for disk in (lost.root, lost.boot, lost.overlay, lost.swap, *lost.disks) if disk]
         networks |= {nic.network.ref for nic in lost.nics}
+    move = next((item for item in getattr(action, "items", ()) if isinstance(item, MoveMaster)), None)
+    if move:
+        disks += [disk for disk in (move.target.root, move.target.boot) if disk]
     overlay = action.instance.overlay
     srs = Counter({disk.sr: 0 for disk in disks})
     return Needs(
