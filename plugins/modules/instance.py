@@ -52,8 +52,8 @@ options:
     default: present
   master:
     description:
-      - The master image, by name (its promoted version) or with a version, such as V(noble:7). An instance that is there
-        changes to another version only with O(state=upgraded), O(state=rolled_back) and O(state=rebuilt).
+      - The master image, by name (its promoted version) or with a version, such as V(noble:7). An instance that is
+        there changes to another version only with O(state=upgraded), O(state=rolled_back) and O(state=rebuilt).
       - For O(state=upgraded), it must be the instance's own master image, or another one that was published from the
         same golden VM. For O(state=rolled_back), it needs a version.
     type: str
@@ -151,8 +151,8 @@ EXAMPLES = r"""
 RETURN = r"""
 downtime:
   description:
-    - For how many seconds the instance was down, from the beginning of its shutdown until its boot hook reported that it
-      runs. Without O(wait), and when it was not restarted, there is none.
+    - For how many seconds the instance was down, from the beginning of its shutdown until its boot hook reported that
+      it runs. Without O(wait), and when it was not restarted, there is none.
   returned: for O(state=upgraded) and O(state=rolled_back)
   type: float
 instance:
