@@ -20,9 +20,11 @@ from pathlib import Path
 import pytest
 
 from tests.guests.test_library import FSTAB, LIBRARY, SHELLS
-from tests.support.overlayfs import as_root
+from tests.support.mounts import why_not
 
 OLD, NEW, REQUEST = "11111111-old", "22222222-new", "33333333-request"
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
 #: What the library is made of without its wrappers; the guest's own paths and devices are replaced below.
 FILES = ("messages", "hypervisor", "devices", "master", "overlay", "layers", "tools", "rebase", "fstab", "report")
 UPGRADE = {"new_layer": "rebase", "rebase_from": OLD, "rebase_request": REQUEST}
@@ -186,7 +188,6 @@ THIS_REQUEST = f"from={OLD}\nrequest={REQUEST}\n"
 OTHER_REQUEST = f"from={OLD}\nrequest=another\n"
 
 
-@as_root
 @pytest.mark.parametrize(
     ("layers", "keys", "outcome"),
     [
@@ -229,7 +230,6 @@ def test_what_becomes_of_a_layer(
     assert machine.run(begin)[-1] == outcome
 
 
-@as_root
 def test_memory_always_begins_anew(machine: Machine) -> None:
     machine.keys = UPGRADE
     assert machine.run(f"state=degraded; prepare_layer {NEW}; echo $layer") == ["new"]
@@ -238,7 +238,6 @@ def test_memory_always_begins_anew(machine: Machine) -> None:
     assert machine.run(f"state=degraded; prepare_layer {NEW}; echo $layer") == ["new"]
 
 
-@as_root
 def test_the_tool_runs_in_the_new_master(machine: Machine) -> None:
     machine.keys = UPGRADE
     machine.add_layer(OLD)
@@ -272,7 +271,6 @@ def test_the_tool_runs_in_the_new_master(machine: Machine) -> None:
     assert ANSWER in machine.console()
 
 
-@as_root
 def test_an_ordinary_boot_afterwards_needs_no_old_disk(machine: Machine) -> None:
     machine.keys = UPGRADE
     machine.add_layer(OLD)
@@ -284,7 +282,6 @@ def test_an_ordinary_boot_afterwards_needs_no_old_disk(machine: Machine) -> None
     assert not (machine.overlay / "seen.json").exists()
 
 
-@as_root
 def test_the_old_master_is_found_by_its_id_alone(machine: Machine) -> None:
     machine.keys = UPGRADE
     machine.add_layer(OLD)
@@ -297,7 +294,6 @@ def test_the_old_master_is_found_by_its_id_alone(machine: Machine) -> None:
     assert (machine.root / "forbidden").read_text().split() == [str(old)], f"{data} may be a disk of the user's"
 
 
-@as_root
 def test_without_the_old_master_nothing_begins(machine: Machine) -> None:
     machine.keys = UPGRADE
     old = machine.add_layer(OLD)
@@ -308,7 +304,6 @@ def test_without_the_old_master_nothing_begins(machine: Machine) -> None:
     assert sorted(path.name for path in old.parent.iterdir()) == [OLD]
 
 
-@as_root
 def test_an_old_master_that_cannot_be_mounted(machine: Machine) -> None:
     machine.keys = UPGRADE
     machine.add_layer(OLD)
@@ -321,7 +316,6 @@ def test_an_old_master_that_cannot_be_mounted(machine: Machine) -> None:
     assert "cannot be mounted" in report["reason"]
 
 
-@as_root
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
@@ -344,7 +338,6 @@ def test_a_rebase_that_fails_ends_the_boot_and_the_next_one_repeats_it(
     assert machine.boot()["layer"] == REBASED
 
 
-@as_root
 def test_a_tool_that_makes_nothing_is_not_believed(machine: Machine) -> None:
     machine.keys = UPGRADE
     machine.add_layer(OLD)
@@ -385,20 +378,17 @@ def fstab(machine: Machine, content: str) -> list[str]:
     return [line for line in adapted.splitlines() if line and not line.startswith("#")]
 
 
-@as_root
 def test_fstab_of_the_new_master_is_adapted(rebased: Machine) -> None:
     """The instance's own file went, for it was dropped or is its master's anew."""
     assert fstab(rebased, FSTAB) == ["UUID=4 /data ext4 nofail 0 2"]
 
 
-@as_root
 def test_fstab_that_was_merged_is_adapted_but_for_the_instances_own_lines(rebased: Machine) -> None:
     before = (rebased.overlay / "layers" / OLD / "upper/etc/fstab").read_text()
     merged = f"UUID=7 /boot/efi vfat defaults 0 1\n{before}UUID=8 /boot ext4 defaults 0 1\n"
     assert fstab(rebased, merged) == ["/dev/xvde /boot ext4 defaults 0 0"]
 
 
-@as_root
 def test_the_cache_of_libraries_is_made_once(rebased: Machine) -> None:
     runs = rebased.master / "etc/ldconfig.runs"
     (rebased.master / "etc/fstab").write_text(FSTAB)
@@ -410,7 +400,6 @@ def test_the_cache_of_libraries_is_made_once(rebased: Machine) -> None:
     assert runs.read_text() == "run\nrun\n"
 
 
-@as_root
 def test_a_layer_that_was_never_rebased_needs_no_cache(rebased: Machine) -> None:
     (rebased.overlay / "layers" / NEW / "origin").unlink()
     (rebased.master / "etc/fstab").write_text(FSTAB)
@@ -418,7 +407,6 @@ def test_a_layer_that_was_never_rebased_needs_no_cache(rebased: Machine) -> None
     assert not (rebased.master / "etc/ldconfig.runs").exists()
 
 
-@as_root
 @pytest.mark.parametrize(("request_", "stays", "console"), [("please", False, ""), ("fail", True, "no vacuum today")])
 def test_a_vacuum_that_was_asked_for(machine: Machine, request_: str, stays: bool, console: str) -> None:
     layer = machine.add_layer(NEW, vacuum=request_)
