@@ -20,11 +20,17 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.tree im
 Step = tuple[str, str, str, int]
 Seen = dict[str, tuple[Entry, bytes]]
 
-NAMES = ("a", "b", "c", "odd\nname", os.fsdecode(b"caf\xe9"), "x" * 255)
-PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
-_VERBS = ("write", "mkdir", "remove", "link", "symlink", "fifo", "device", "chmod", "chown", "attribute", "move")
+#: Few, so that steps meet; and odd ones.
+NAMES = ("a", "b", os.fsdecode(b"\n\xe9"), "x" * 255)
+PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
+_VERBS = (
+    *("write", "write", "mkdir", "remove", "renew", "link", "symlink"),
+    *("fifo", "device", "chmod", "chown", "attribute", "move"),
+)
 #: What people and programs do in a tree; what cannot be done there is not done.
 WORK = st.lists(st.tuples(st.sampled_from(_VERBS), PATHS, PATHS, st.integers(0, 3)), max_size=25)
+#: What fills a tree.
+FILES = st.lists(st.tuples(st.just("write"), PATHS, PATHS, st.integers(0, 3)), min_size=5, max_size=15)
 
 
 def work_in(root: Path, steps: list[Step]) -> None:
@@ -52,6 +58,9 @@ def do(path: Path, other: Path, verb: str, number: int) -> None:
         path.mkdir(parents=True)
     elif verb == "remove":
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    elif verb == "renew":
+        shutil.rmtree(path)
+        path.mkdir()
     elif verb == "link":
         os.link(path, other, follow_symlinks=False)
     elif verb == "symlink":
