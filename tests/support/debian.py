@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterator, Mapping
 
+from .guest import Instance
 from .mounts import joined
 
 OLD, NEW = "11111111", "22222222"
+#: What a master must have, or nothing is carried to it.
+TOOLS = ("usr/bin/diff3", "usr/lib/skinnybox/python/skinnybox/rebase/__main__.py")
 _PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
 _DATABASE = ("info", "updates", "triggers")
 _GROUP = "root:x:0:\nadm:x:4:\nnogroup:x:65534:\n"
@@ -83,7 +86,9 @@ class Root:
             "var/lib/dpkg/updates",
             "var/lib/dpkg/triggers",
         ):
-            (self.path / directory).mkdir(parents=True)
+            (self.path / directory).mkdir(parents=True, exist_ok=True)
+        if (self / "etc/passwd").exists():
+            return
         for path, text in {"var/lib/dpkg/status": "", "etc/passwd": _PASSWD, "etc/group": _GROUP}.items():
             (self.path / path).write_text(text)
 
@@ -110,47 +115,50 @@ class Root:
         return {name: version if state[1] == "i" else state for name, version, state in rows}
 
 
-@dataclass(frozen=True)
 class Upgrade:
-    """Two masters, and an instance of the old one on a directory that is its overlay disk."""
+    """Two masters, and an instance of the old one."""
 
-    directory: Path
-
-    @property
-    def old(self) -> Root:
-        return Root(self.directory / "old", self.directory / "debs")
-
-    @property
-    def new(self) -> Root:
-        return Root(self.directory / "new", self.directory / "debs")
+    def __init__(self, directory: Path) -> None:
+        self.debs = directory / "debs"
+        self.debs.mkdir()
+        self.instance = Instance(directory, OLD)
+        self.old = Root(self.instance.master, self.debs)
+        self.new = Root(directory / "next", self.debs)
 
     @property
     def overlay(self) -> Path:
-        return self.directory / "overlay"
+        """The instance's disk."""
+        return self.instance.overlay
 
     def make_old(self, *debs: Deb) -> None:
-        """The old master and an instance without a change."""
-        (self.directory / "debs").mkdir(exist_ok=True)
+        """The old master."""
         self.old.make()
         (self.old / "etc/skinnybox/master-id").write_text(OLD + "\n")
         if debs:
             self.old.install(*debs)
-        for name in ("identity", "personality", f"layers/{OLD}/upper", f"layers/{OLD}/work", "merged"):
-            (self.overlay / name).mkdir(parents=True)
 
     def make_new(self) -> Root:
-        """The new master, equal to the old one for now."""
+        """The new master, equal to the old one for now but for the rebase tool."""
         shutil.copytree(self.old.path, self.new.path, symlinks=True)
         (self.new / "etc/skinnybox/master-id").write_text(NEW + "\n")
+        for path in TOOLS:
+            (self.new / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.new / path).write_text("")
         return self.new
 
     @contextlib.contextmanager
-    def running(self, master: str = OLD) -> Iterator[Root]:
+    def running(self) -> Iterator[Root]:
         """The instance as it is seen from inside."""
-        layer, lower = self.overlay / "layers" / master, self.old if master == OLD else self.new
-        lowers = [self.overlay / "identity", self.overlay / "personality", lower.path]
-        with joined(layer / "upper", layer / "work", lowers, self.overlay / "merged") as there:
-            yield Root(there.merged, self.directory / "debs")
+        with self.instance.running() as path:
+            yield Root(path, self.debs)
+
+    @contextlib.contextmanager
+    def upgraded(self) -> Iterator[Root]:
+        """The instance on the new master."""
+        layer = self.overlay / "layers" / NEW
+        lowers = [self.instance.identity, self.new.path]
+        with joined(layer / "upper", layer / "work", lowers, self.instance.point) as there:
+            yield Root(there.merged, self.debs)
 
 
 def _output(*command: str | Path) -> str:

@@ -86,9 +86,11 @@ class Databases:
 
 
 def read(sides: Sides) -> Databases | None:
-    """The databases of the sides; None where a side is no Debian. Raises Refusal."""
-    if any(tree.entry(STATUS) is None for tree in (sides.base, sides.ours, sides.theirs)):
+    """The databases of the sides; None where the instance is no Debian. Raises Refusal."""
+    if sides.base.entry(STATUS) is None or sides.ours.entry(STATUS) is None:
         return None
+    if sides.theirs.entry(STATUS) is None:
+        raise Refusal(f"The new master has no package database: there is no {STATUS}, but the old one has it.")
     try:
         sides.theirs.read(STATUS)
     except ContentUnknown:
@@ -96,7 +98,8 @@ def read(sides: Sides) -> Databases | None:
             f"It is not known what is in {STATUS} of the new master: its manifest has no text of it."
         ) from None
     ours = Packages(WithJournal(sides.ours))
-    return Databases(sides, Packages(sides.base), ours, Packages(sides.theirs, sides.listings))
+    listings = getattr(sides.lower, "listings", None)  # of a manifest, which has not dpkg's lists
+    return Databases(sides, Packages(sides.base), ours, Packages(sides.theirs, listings))
 
 
 def unchanged(one: Tree, other: Tree, path: str) -> bool:

@@ -14,14 +14,14 @@ from .engine import Decisions
 
 #: What need not be said of each path: nothing happens to it that people would want to know.
 _SILENT = ("parent", "identical", "unchanged", "changed", "added", "deleted", "cache", "backup")
-_WORDS = {
+WORDS = {
     Action.DROP: "the new master's",
     Action.KEEP: "the instance's",
     Action.TAKE: "the new master's, copied",
     Action.WRITE: "merged",
     Action.DELETE: "deleted",
 }
-_SIGNS = {Severity.DANGER: "!!", Severity.CONFLICT: "! ", Severity.NOTE: "~ ", Severity.CLEAN: "  "}
+SIGNS = {Severity.DANGER: "!!", Severity.CONFLICT: "! ", Severity.NOTE: "~ ", Severity.CLEAN: "  "}
 
 
 def as_data(decisions: Decisions) -> dict[str, Any]:
@@ -57,4 +57,4 @@ def _item(decision: Decision) -> dict[str, str]:
 
 def _line(decision: Decision) -> str:
     why = printable(decision.reason) or decision.rule
-    return f"{_SIGNS[decision.severity]} {printable(decision.path)}: {_WORDS[decision.action]} ({why})"
+    return f"{SIGNS[decision.severity]} {printable(decision.path)}: {WORDS[decision.action]} ({why})"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterable, Mapping
+from typing import Callable, Iterable
 
 from ..layers.tree import Tree
 from .decision import Decision
@@ -26,7 +26,6 @@ class Sides:
     lower: Tree  # the same as theirs with the owners that it has on disk: what is seen where the new layer has nothing
     touched: tuple[str, ...]  # paths of the old upper layer, whiteouts among them, parents first; without the root
     opaque: frozenset[str]  # directories of the upper layer that hide what is below them
-    listings: Mapping[str, Iterable[str]] | None = None  # files of the new master's packages, where theirs cannot tell
 
 
 #: Decides about any number of paths at once, touched or not (a package's files). Of several decisions about one
