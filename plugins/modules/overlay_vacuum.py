@@ -63,6 +63,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils import guest
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.durable import write_durably
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.instance import this_instance
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase import vacuum
 
@@ -87,7 +88,7 @@ def ask(run: guest.Run) -> dict[str, Any]:
     }
     if result["changed"] and not run.check_mode:
         if result["requested"]:
-            vacuum.write_durably(request, f"{uuid.uuid4()}\n")
+            write_durably(request, f"{uuid.uuid4()}\n")
         else:
             request.unlink()
     return result

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 #: What changes names or makes them last.
-STEPS = ("unlink", "rmdir", "mkdir", "rename", "replace", "link", "symlink", "removexattr", "fsync", "sync")
+STEPS = ("unlink", "rmdir", "mkdir", "rename", "replace", "link", "symlink", "removexattr", "fsync")
 
 
 def killed_at(number: int, work: Callable[[], object], steps: Sequence[str] = STEPS) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
+from .durable import sync_directory
+
 #: A layer that is being removed; a later run finishes it.
 _REMOVED = ".removed"
 #: What killed runs leave beside the layers: one being built, one being replaced, one being removed.
@@ -52,7 +54,7 @@ def remove_layers(overlay: str, names: Sequence[str]) -> None:
             aside = path.with_name(name + _REMOVED)
             shutil.rmtree(aside, ignore_errors=True)
             path = path.rename(aside)
-            _sync(path.parent)
+            sync_directory(path.parent)
         shutil.rmtree(path)
 
 
@@ -101,11 +103,3 @@ def _words(path: Path) -> dict[str, str]:
     except OSError:
         return {}
     return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

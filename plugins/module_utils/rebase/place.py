@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import shutil
 from pathlib import Path
+
+from ..layers.durable import sync_directory, sync_file_system
 
 
 class Place:
@@ -32,34 +32,15 @@ class Place:
     def give_up(self) -> None:
         """Remove the layer itself, in a way that nobody sees half of it."""
         self.layer.rename(self.abandoned)
-        _sync_directory(self.layers)
+        sync_directory(self.layers)
         shutil.rmtree(self.abandoned)
 
     def finish(self) -> None:
         """Put the built layer to its place, after all of it is on the disk."""
-        _sync_file_system(self.unfinished)
+        sync_file_system(self.unfinished)
         if self.layer.exists():
             self.layer.rename(self.abandoned)
         self.unfinished.rename(self.layer)
-        _sync_directory(self.layers)
+        sync_directory(self.layers)
         if self.abandoned.exists():
             shutil.rmtree(self.abandoned)
-
-
-def _sync_file_system(directory: Path) -> None:
-    """Write all that the kernel holds back for the file system of a directory. Raises OSError when it cannot."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(directory))
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

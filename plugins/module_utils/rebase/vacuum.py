@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
+from ..layers.durable import sync_file_system, write_durably
 from ..layers.stack import Stack
 from ..layers.upper import ForeignLayer
 from .defaults import is_cache
@@ -88,7 +89,7 @@ def vacuum(overlay: Path, master: Path, master_id: str) -> dict[str, Any]:
         result.update({name: earlier[name] for name in summary(())})
     write_durably(layer / RESULT, json.dumps(result))
     _remove(layer / "upper", needless)
-    os.sync()
+    sync_file_system(layer)
     result.update(done=True, time=int(time.time()), seconds=round(time.monotonic() - begun, 3))
     write_durably(layer / RESULT, json.dumps(result))
     (layer / REQUEST).unlink(missing_ok=True)
@@ -145,21 +146,6 @@ def _read(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Replace a file, so that after a crash it has the old content or the new one."""
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
