@@ -192,8 +192,14 @@ directories:
   type: list
   elements: dict
   sample: [{name: /var, files: 7, bytes: 9437184, allocated: 9441280}]
+foreign:
+  description: The same of files that no package brought.
+  returned: when O(details) is not V(summary)
+  type: list
+  elements: dict
+  sample: [{name: /srv, files: 2, bytes: 8192, allocated: 8192}]
 users:
-  description: The same by the user who owns the files.
+  description: All differences by the user who owns the files.
   returned: when O(details) is not V(summary)
   type: list
   elements: dict

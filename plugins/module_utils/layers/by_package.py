@@ -161,7 +161,10 @@ def _by_hand(each: Owned, after: Package, change: Change) -> bool:
     entry = each.difference.entry
     if entry is None or entry.type is not Type.FILE:
         return True
-    digest = hashlib.md5(content_at(each.difference.location), usedforsecurity=False).hexdigest()
+    try:
+        digest = hashlib.md5(content_at(each.difference.location), usedforsecurity=False).hexdigest()
+    except FileNotFoundError:  # gone meanwhile, from a running system
+        return True
     return all(conffile.md5 != digest for conffile in after.conffiles if conffile.path == each.difference.path)
 
 

@@ -179,7 +179,10 @@ def _with_links(difference: Difference, groups: dict[str, tuple[str, ...]]) -> D
 
 
 def checksum(difference: Difference) -> str:
-    """SHA-256 of the instance's file, empty where there is none."""
+    """SHA-256 of the instance's file, empty where there is none (any more)."""
     if difference.entry is None or difference.entry.type is not Type.FILE:
         return ""
-    return sha256_at(difference.location)
+    try:
+        return sha256_at(difference.location)
+    except FileNotFoundError:
+        return ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -42,7 +43,14 @@ def raw_attributes(location: str) -> dict[str, bytes]:
         names = os.listxattr(location, follow_symlinks=False)
     except OSError:
         return {}
-    return {name: os.getxattr(location, name, follow_symlinks=False) for name in sorted(names)}
+    found: dict[str, bytes] = {}
+    for name in sorted(names):
+        try:
+            found[name] = os.getxattr(location, name, follow_symlinks=False)
+        except OSError as problem:
+            if problem.errno != errno.ENODATA:  # removed meanwhile
+                raise
+    return found
 
 
 def link_target(location: str) -> str:

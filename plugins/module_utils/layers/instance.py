@@ -72,7 +72,9 @@ def mounted_overlay(upper: str, lowers: Sequence[str]) -> tuple[str, ...]:
         raise NotAnInstance("Only root can read what an overlay has deleted: use become.")
     layer = Path(upper).parent
     master_id = _line(f"{lowers[-1]}/etc/skinnybox/master-id")
-    if layer.parent.name == _LAYERS and master_id and master_id != layer.name:
+    if not master_id:
+        raise NotAnInstance(f"{lowers[-1]} is not the root of a master: it has no /etc/skinnybox/master-id.")
+    if layer.parent.name == _LAYERS and master_id != layer.name:
         raise NotAnInstance(f"{upper} was written on master {layer.name}, but {lowers[-1]} is master {master_id}.")
     return tuple(lowers)
 

@@ -29,6 +29,7 @@ def as_data(
     data |= {
         "packages": [_package(row) for row in report.packages],
         "directories": [_sum(one) for one in sums.by_directory(report.owned, largest)],
+        "foreign": [_sum(one) for one in sums.by_directory(filter(sums.counts_as_foreign, report.owned), largest)],
         "users": [_sum(one) for one in sums.by_user(report.owned, report.users)],
         "largest": [_large(each) for each in sums.largest(report.owned, largest)],
         "growth": [{"path": path, "bytes": size} for path, size in list(report.growth.items())[:largest]],

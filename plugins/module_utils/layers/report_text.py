@@ -27,6 +27,7 @@ def as_text(report: Report, title: str, largest: int = 20) -> Text:
     lines += _section("Packages", (_package(row) for row in report.packages if row.change is not Change.MODIFIED))
     lines += _section("Changed conffiles", _by_package(report.packages, "conffiles"))
     lines += _section("Other files of packages changed or gone", _by_package(report.packages, "modified"))
+    lines += _section("Files of no package, by directory", _foreign(report, largest))
     lines += _section("Largest files", _large(report, largest))
     lines += _section("Grown since the last sample", _grown(report, largest))
     lines += _section("By user", (f"{_size(one.allocated):>10}  {one.name}" for one in _users(report)))
@@ -69,6 +70,12 @@ def _by_package(packages: Iterable[PackageDifference], what: str) -> Iterator[st
     for row in packages:
         for path in getattr(row, what):
             yield f"{printable(path)} ({row.name})"
+
+
+def _foreign(report: Report, number: int) -> Iterator[str]:
+    foreign = [each for each in report.owned if sums.counts_as_foreign(each)]
+    for one in sums.by_directory(foreign, number):
+        yield f"{_size(one.allocated):>10}  {printable(one.name)} ({one.files})"
 
 
 def _large(report: Report, number: int) -> Iterator[str]:

@@ -10,6 +10,11 @@ import itertools
 import re
 
 _PARTS = re.compile(r"(\D*)(\d*)")
+#: What comes after the end of a version: no word, and no number.
+_NOTHING = ((0,), 0)
+
+#: A word, as weights of its letters and of its end, and the number behind it.
+_Pair = tuple[tuple[int, ...], int]
 
 
 def compare_versions(one: str, other: str) -> int:
@@ -17,28 +22,29 @@ def compare_versions(one: str, other: str) -> int:
 
     As ``dpkg --compare-versions`` does (Debian policy 5.6.12), without a process: an empty version is the oldest.
     """
-    if one == other:
-        return 0
-    return (_key(one) > _key(other)) - (_key(one) < _key(other))
+    if one == other or not one or not other:
+        return bool(one) - bool(other)
+    for mine, theirs in zip(_split(one), _split(other), strict=True):
+        for pair, counterpart in itertools.zip_longest(mine, theirs, fillvalue=_NOTHING):
+            if pair != counterpart:
+                return 1 if pair > counterpart else -1
+    return 0
 
 
 @functools.lru_cache(maxsize=4096)
-def _key(version: str) -> tuple[bool, int, tuple[object, ...], tuple[object, ...]]:
-    """Something that sorts as the version does."""
+def _split(version: str) -> tuple[list[_Pair], list[_Pair], list[_Pair]]:
+    """Epoch, upstream version and revision."""
     epoch, colon, rest = version.partition(":")
     if not colon:
-        epoch, rest = "0", version
-    upstream, _dash, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
-    return bool(version), int(epoch) if epoch.isdigit() else 0, _part_key(upstream), _part_key(revision)
+        epoch, rest = "", version
+    upstream, dash, revision = rest.rpartition("-")
+    return _pairs(epoch), _pairs(upstream if dash else rest), _pairs(revision if dash else "")
 
 
-def _part_key(part: str) -> tuple[object, ...]:
-    """Words and numbers by turns; the end sorts after a tilde and before all else."""
-    pairs = itertools.takewhile(any, (match.groups() for match in _PARTS.finditer(part)))
-    key: list[object] = []
-    for word, number in pairs:
-        key += [(*map(_weight, word), 0), int(number or 0)]
-    return (*key, (0,), 0)
+def _pairs(part: str) -> list[_Pair]:
+    """Words and numbers by turns."""
+    found = (match.groups() for match in _PARTS.finditer(part))
+    return [((*map(_weight, word), 0), int(number or 0)) for word, number in found if word or number]
 
 
 def _weight(letter: str) -> int:
