@@ -21,8 +21,7 @@ from .engine import Decisions, decide
 from .gather import gather
 from .outcome import same, same_content
 from .refusal import Refusal
-from .room import Room, free, needed
-from .run import grow_by
+from .room import Room, free, grow_by, needed
 from .sides import Sides
 
 UNKNOWN = "unknown"

@@ -28,7 +28,6 @@ def as_data(decisions: Decisions) -> dict[str, Any]:
     """How many decisions each rule made, and those that are no matter of course, the most urgent first."""
     rules = Counter(decision.rule for decision in decisions if decision.rule != "parent")
     return {
-        **decisions.numbers(),
         "rules": dict(sorted(rules.items())),
         "decisions": [_item(decision) for decision in _told(decisions)],
     }
@@ -42,9 +41,13 @@ def as_text(decisions: Decisions) -> list[str]:
 
 
 def _told(decisions: Iterable[Decision]) -> list[Decision]:
-    told = [item for item in decisions if item.severity is not Severity.CLEAN or item.rule not in _SILENT]
+    told = [item for item in decisions if item.severity is not Severity.CLEAN or _is_news(item)]
     urgency = list(Severity)
     return sorted(told, key=lambda decision: (-urgency.index(decision.severity), decision.path))
+
+
+def _is_news(decision: Decision) -> bool:
+    return decision.action is not Action.DROP and decision.rule not in _SILENT
 
 
 def _item(decision: Decision) -> dict[str, str]:

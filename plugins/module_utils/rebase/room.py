@@ -59,5 +59,16 @@ def used(directory: str) -> Room:
     return Room(sum(sizes.values()), len(sizes))
 
 
+def grow_by(wanted: Room, there: Room) -> int:
+    """Bytes by which a disk must grow to hold what is wanted; 0 when it fits. An inode comes with some 16 KiB."""
+    missing = max(0, wanted.bytes - there.bytes, (wanted.inodes - there.inodes) * 16384)
+    return -(-missing // 2**20) * 2**20 + (16 << 20) * bool(missing)
+
+
+def fits(wanted: Room, there: Room) -> bool:
+    """Whether there is as much as is wanted."""
+    return wanted.bytes <= there.bytes and wanted.inodes <= there.inodes
+
+
 def _rounded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK

@@ -20,7 +20,7 @@ from .gather import gather
 from .place import Place
 from .refusal import Refusal
 from .report import as_data, as_text
-from .room import Room, free, needed, used
+from .room import Room, fits, free, grow_by, needed, used
 from .verify import verify
 
 REPORT = "rebase.json"
@@ -113,27 +113,17 @@ def _report(layer: Path) -> dict[str, Any] | None:
 def _make_room(place: Place, wanted: Room) -> None:
     """Refuse when the disk is too small; an abandoned layer of the same master goes first where both do not fit."""
     there = free(str(place.layers))
-    if _fits(wanted, there):
+    if fits(wanted, there):
         return
     abandoned = used(str(place.layer)) if place.layer.exists() else Room(0, 0)
     there = Room(there.bytes + abandoned.bytes, there.inodes + abandoned.inodes)
-    if _fits(wanted, there):
+    if fits(wanted, there):
         place.give_up()
         return
     raise Refusal(
         f"The overlay disk is too full for the new layer: it takes {_mib(wanted.bytes)} and {wanted.inodes} inodes, "
         f"{_mib(there.bytes)} and {there.inodes} inodes are free; grow the disk by {_mib(grow_by(wanted, there))}"
     )
-
-
-def grow_by(wanted: Room, there: Room) -> int:
-    """Bytes by which a disk must grow to hold what is wanted; 0 when it fits. An inode comes with some 16 KiB."""
-    missing = max(0, wanted.bytes - there.bytes, (wanted.inodes - there.inodes) * 16384)
-    return -(-missing // 2**20) * 2**20 + (16 << 20) * bool(missing)
-
-
-def _fits(wanted: Room, there: Room) -> bool:
-    return wanted.bytes <= there.bytes and wanted.inodes <= there.inodes
 
 
 def _mib(size: int) -> str:
