@@ -13,6 +13,8 @@ from .entry import Type
 from .tree import ContentUnknown, Tree
 
 DATABASE = "/var/lib/dpkg"
+#: What a list of files begins with and ends in.
+_NO_PATHS = ("", "/", "/.")
 _FIELD = re.compile(r"^([!-9;-~]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _STANZA_END = re.compile(r"\n(?:[ \t]*\n)+")
 _TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32")
@@ -94,27 +96,30 @@ class Packages:
         """Paths of a package, directories among them, as the tree has them: /usr/bin/x where dpkg says /bin/x."""
         if key not in self._listings:
             paths = self._given.get(key, ()) if self._given is not None else self._list(key)
-            self._listings[key] = tuple(self.canonical(path) for path in paths if path not in ("", "/", "/."))
+            self._listings[key] = tuple(map(self.canonical, paths) if self._merged else paths)
         return self._listings[key]
 
     def owners(self, path: str) -> tuple[str, ...]:
         """Keys of the packages that a path belongs to, sorted; of directories often many."""
         if self._owners is None:
-            found: dict[str, list[str]] = {}
+            found: dict[str, tuple[str, ...]] = {}
             for key in sorted(self._by_key):
+                alone = (key,)
                 for owned in self.files(key):
-                    found.setdefault(owned, []).append(key)
-            self._owners = {owned: tuple(keys) for owned, keys in found.items()}
+                    others = found.setdefault(owned, alone)
+                    if others is not alone:
+                        found[owned] = others + alone
+            self._owners = found
             self._divert()
         return self._owners.get(path, ())
 
     def canonical(self, path: str) -> str:
         """A path of dpkg's as the tree has it: what a merged /usr made one directory has two names."""
-        return f"/usr{path}" if self._merged and path.startswith(self._merged) else path
+        return f"/usr{path}" if path.startswith(self._merged) else path
 
     def _list(self, key: str) -> list[str]:
         listing = _text(self._tree, f"{DATABASE}/info/{key}.list")
-        return [path.rstrip("/") for path in listing.split("\n")]
+        return [path for path in listing.split("\n") if path not in _NO_PATHS]
 
     def _divert(self) -> None:
         """A diverted file of a package lies where the diversion says, and the path is the diverting package's own."""
