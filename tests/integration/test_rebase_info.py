@@ -122,7 +122,7 @@ def test_what_needs_a_look_comes_first_and_the_rest_only_when_asked_for(world: W
     }
     assert result["decisions"][1]["change"] == "changed"
     assert not result["clean"] and result["notes"] and result["unknown"] == len(UNKNOWN)
-    assert "needs will not have what it needs: gone (= 1)" in result["text"]
+    assert "needs will be broken: it needs gone (= 1)" in result["text"]
     assert result["text"].splitlines()[2].startswith("!! ")
 
 

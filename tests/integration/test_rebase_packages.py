@@ -130,6 +130,6 @@ def test_dpkg_can_go_on(rebased: Rebased) -> None:
 
 def test_what_a_person_should_look_at_is_said(rebased: Rebased) -> None:
     text = json.dumps(rebased.report)
-    assert "needs will not have what it needs: gone (= 1)" in text
+    assert "needs will be broken: it needs gone (= 1)" in text
     assert "older 2 of the instance gives way to the new master's 3" in text
     assert "/etc/clash.conf.dpkg-dist" in text

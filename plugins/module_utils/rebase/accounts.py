@@ -14,7 +14,7 @@ from . import entries
 from .accounts_merge import Merged, merge_accounts
 from .accounts_subordinate import merge_subordinate
 from .accounts_table import SHAPES, Table, bad_lines, parse
-from .decision import Decision, Severity
+from .decision import Action, Decision, Severity
 from .numbers import NoNumberLeft, Numbers
 from .outcome import written
 from .refusal import Refusal
@@ -42,7 +42,9 @@ class Accounts:
             severities = [severity for severity, _reason in self.notes[path]]
             worst = max(severities, key=list(Severity).index, default=Severity.CLEAN)
             reason = "; ".join(reason for _severity, reason in self.notes[path])
-            yield written(sides, path, content, entries.merge(base, ours, theirs), RULE, worst, reason)
+            decision = written(sides, path, content, entries.merge(base, ours, theirs), RULE, worst, reason)
+            if decision.action is not Action.DROP or path in sides.touched:
+                yield decision
 
 
 def read(base: Tree, ours: Tree, theirs: Tree) -> Accounts:

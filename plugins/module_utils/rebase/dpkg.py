@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from . import dpkg_database
-from .decision import Decision
+from .decision import Action, Decision, Severity
 from .dpkg_admin import decide_admin
 from .dpkg_diverted import decide_diverted
 from .dpkg_files import decide_files
@@ -21,7 +21,9 @@ def decide_packages(sides: Sides) -> Iterator[Decision]:
     databases = dpkg_database.read(sides)
     if databases is None:
         return
-    yield from decide_diverted(databases)
-    yield from decide_files(databases)
-    yield from decide_admin(databases)
-    yield from decide_lists(databases)
+    for rules in (decide_diverted, decide_files, decide_admin, decide_lists):
+        for decision in rules(databases):
+            # what is the new master's anyway needs no decision where the instance has done nothing
+            is_needless = decision.action is Action.DROP and decision.severity is Severity.CLEAN
+            if not is_needless or databases.affected(decision.path):
+                yield decision

@@ -49,7 +49,7 @@ def _info(databases: Databases) -> Iterator[Decision]:
             files[name.rpartition(".")[0]].add(name)
     broken = unsatisfied(databases)
     for verdict in databases.verdicts:
-        if verdict.unchanged:
+        if verdict.unchanged and not verdict.keys & set(broken):
             continue
         said = False
         wins = ours_wins if verdict.keep else theirs_wins
@@ -67,7 +67,7 @@ def _remark(verdict: Verdict, broken: dict[str, list[str]]) -> tuple[Severity, s
     missing = [found for key in sorted(verdict.keys) for found in broken.get(key, ())]
     if missing:
         severity = Severity.DANGER
-        reasons.append(f"{verdict.name} will not have what it needs: {', '.join(missing)}")
+        reasons.append(f"{verdict.name} will be broken: it {', '.join(missing)}")
     if verdict.keep and verdict.ours and verdict.ours.unpacked and not verdict.ours.installed:
         severity = Severity.DANGER
         reasons.append(f"{verdict.name} is not fully installed in the instance ({verdict.ours.status.split()[-1]})")

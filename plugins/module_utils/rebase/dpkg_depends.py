@@ -14,7 +14,7 @@ from .dpkg_database import Databases
 
 _RELATION = re.compile(r"\s*([a-z0-9][a-z0-9+.-]*)(?::\S+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s)]+)\s*\))?")
 _NEEDS = ("Pre-Depends", "Depends")
-_CLASHES = ("Conflicts", "Breaks")
+_CLASHES = {"Conflicts": "conflicts with", "Breaks": "breaks"}
 
 #: Versions in which a name is there, by name; None for a name that a package provides without a version.
 Offers = dict[str, list[str | None]]
@@ -35,7 +35,8 @@ def unsatisfied(databases: Databases) -> dict[str, list[str]]:
         package = found.winner
         if package is None or not package.unpacked:
             continue
-        before = set(_missing(package, sides[found.keep]))
+        own = [side for keep, side in sides.items() if found.unchanged or keep == found.keep]
+        before = {words for side in own for words in _missing(package, side)}
         if missing := [words for words in _missing(package, offers) if words not in before]:
             broken[package.key] = missing
     return broken
@@ -62,12 +63,12 @@ def _missing(package: Package, offers: Offers) -> list[str]:
     for name in _NEEDS:
         for group in package.fields.get(name, "").split(","):
             if group.strip() and not any(_fits(relation, offers) for relation in group.split("|")):
-                missing.append(group.strip())
-    for name in _CLASHES:
+                missing.append(f"needs {group.strip()}")
+    for name, word in _CLASHES.items():
         for relation in package.fields.get(name, "").split(","):
             match = _RELATION.match(relation)
             if match and match[2] and match[1] != package.name and _fits(relation, offers, versions_only=True):
-                missing.append(f"{name.lower()} {relation.strip()}")
+                missing.append(f"{word} {relation.strip()}")
     return missing
 
 

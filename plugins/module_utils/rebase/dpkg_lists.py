@@ -26,7 +26,7 @@ def decide_lists(databases: Databases) -> Iterator[Decision]:
     yield from merged_file(sides, f"{DATABASE}/statoverride", _statoverride, "dpkg-statoverride")
     yield from merged_file(sides, f"{DATABASE}/arch", _architectures, "dpkg-architectures")
     yield from _triggers(databases)
-    there = {(verdict.winner.name, verdict.winner.architecture) for verdict in databases.verdicts if verdict.winner}
+    there = {verdict.name for verdict in databases.verdicts if verdict.winner}
     path = "/var/lib/apt/extended_states"
     yield from merged_file(sides, path, lambda *texts: _marks(there, *texts), "apt-marks")
 
@@ -101,9 +101,9 @@ def _judged(databases: Databases, line: str) -> Verdict | None:
     return None if verdict is None or verdict.unchanged else verdict
 
 
-def _marks(there: set[tuple[str, str]], *texts: str) -> str:
+def _marks(there: set[str], *texts: str) -> str:
     """apt's marks of what was installed automatically, of packages that are known in the end."""
     sides = [{(found.name, found.architecture): found for found in parse_status(text)} for text in texts]
     before, mine, new = ({key: stanza(found) for key, found in side.items()} for side in sides)
     merged = merge_mapping(before, mine, new)
-    return "".join(merged[key] for key in dict.fromkeys([*new, *mine]) if key in merged and key in there)
+    return "".join(merged[key] for key in dict.fromkeys([*new, *mine]) if key in merged and key[0] in there)

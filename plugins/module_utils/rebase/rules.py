@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from .debconf import decide_answers
 from .dpkg import decide_packages
+from .dpkg_alternatives import decide_alternatives
+from .shadows import decide_shadows
 from .sides import Step
 
 #: Decisions about many paths, first things first: of several about one path the first holds.
-STEPS: tuple[Step, ...] = (decide_packages,)
+STEPS: tuple[Step, ...] = (decide_alternatives, decide_packages, decide_answers, decide_shadows)
