@@ -72,11 +72,13 @@ def differences(upper: Upper, lowers: Sequence[str]) -> list[Difference]:
 
 def hidden(lower: Stack, path: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
     """Paths below one that the layers below have, without those that are seen all the same, and what is in them."""
-    for name in lower.names(path):
-        child = f"{path.rstrip('/')}/{name}"
-        if child not in seen:
-            yield child
-        yield from hidden(lower, child, seen)
+    waiting = [path]
+    while waiting:
+        directory = waiting.pop()
+        if directory != path and directory not in seen:
+            yield directory
+        names = lower.names(directory)
+        waiting += [f"{directory.rstrip('/')}/{name}" for name in reversed(names)]
 
 
 def _is_expected(difference: Difference, lower: Stack, expected: str) -> bool:
