@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.test_library import FSTAB, LIBRARY, SHELLS
+from tests.support.lab import ROOT
 from tests.support.mounts import why_not
 
 OLD, NEW, REQUEST = "11111111-old", "22222222-new", "33333333-request"
@@ -137,7 +138,7 @@ class Machine:
     def add_disk(self, name: str, master_id: str, *, uuid: str = "11111111-2222-3333-4444-555555555555") -> Path:
         """The image of a master's disk."""
         tree = self.root / f"{name}.tree"
-        (tree / "etc/skinnybox").mkdir(parents=True)
+        (tree / "etc/skinnybox").mkdir(parents=True, exist_ok=True)
         (tree / "etc/skinnybox/master-id").write_text(f"{master_id}\n")
         image = self.root / f"{name}.img"
         subprocess.run(
@@ -345,6 +346,53 @@ def test_a_tool_that_makes_nothing_is_not_believed(machine: Machine) -> None:
     (machine.root / "usr/lib/skinnybox/python/skinnybox/rebase/__main__.py").write_text("")
     report = machine.boot()
     assert (report["state"], report["code"]) == ("failed", "rebase")
+
+
+def ship(machine: Machine) -> None:
+    """The real tool in the place of its stand-in."""
+    package = machine.root / "usr/lib/skinnybox/python/skinnybox"
+    shutil.rmtree(package)
+    for name in ("layers", "rebase"):
+        shutil.copytree(ROOT / "plugins/module_utils" / name, package / name)
+
+
+def test_the_real_tool_carries_changes(machine: Machine) -> None:
+    """The hook, the tool and the files of instances together, seen as a guest would see them."""
+    ship(machine)
+    for tree, content in ((machine.master, "two"), (machine.root / "old.tree", "one")):
+        (tree / "usr/lib/skinnybox/instance/etc").mkdir(parents=True)
+        (tree / "usr/lib/skinnybox/instance/etc/held").write_text(content)
+    old = machine.add_disk("old", OLD)
+    upper = machine.add_layer(OLD) / "upper"
+    (upper / "etc/held").write_text("one")
+    (upper / "etc/own").write_text("mine")
+    before = sha256(old)
+    machine.keys = UPGRADE
+    report = machine.boot()
+    assert report["layer"] == REBASED, report
+    assert (report["conflicts"], report["dangers"]) == ("0", "0")
+    carried = machine.overlay / "layers" / NEW / "upper"
+    assert (carried / "etc/own").read_text() == "mine"
+    assert (carried / "etc/held").read_text() == "two"
+    assert (upper / "etc/held").read_text() == "one"
+    assert sha256(old) == before
+    assert machine.boot()["layer"] == KEPT
+    machine.keys = {**UPGRADE, "rebase_request": "another"}
+    (upper / "etc/own").write_text("newer")
+    assert machine.boot()["layer"] == REBASED, "what a rollback abandoned is made anew"
+    assert (carried / "etc/own").read_text() == "newer"
+
+
+def test_a_refusal_of_the_real_tool_is_the_reason(machine: Machine) -> None:
+    ship(machine)
+    machine.add_disk("old", OLD)
+    (machine.master / "etc/skinnybox/master-id").write_text("not this one")
+    upper = machine.add_layer(OLD) / "upper"
+    machine.keys = UPGRADE
+    report = machine.boot()
+    assert (report["state"], report["code"]) == ("failed", "rebase")
+    assert "not this one" in report["reason"]
+    assert [path.name for path in upper.parents[1].iterdir()] == [OLD]
 
 
 @pytest.fixture

@@ -106,9 +106,14 @@ finish_rebase() {
 
 # vacuum_layer MASTER_ID: free what the layer no longer needs, when the guest has asked for it. Never fatal.
 vacuum_layer() {
+	local answer=$state_directory/vacuum
 	[ -e "$layer_directory/vacuum" ] || return 0
 	announce "vacuuming the layer of master $1"
-	open_workshop && run_python skinnybox.rebase.vacuum --id "$1" --overlay /run/skinnybox/overlay \
-		--master /run/skinnybox/new-master >"$state_directory/vacuum" || announce "no vacuum: $(last_complaint $?)"
+	if open_workshop && run_python skinnybox.rebase.vacuum --id "$1" --overlay /run/skinnybox/overlay \
+		--master /run/skinnybox/new-master >"$answer"; then
+		announce "vacuumed: $(cat "$answer")"
+	else
+		announce "no vacuum: $(last_complaint $?)"
+	fi
 	close_workshop
 }
