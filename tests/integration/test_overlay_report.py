@@ -134,6 +134,11 @@ def test_less_is_returned_when_less_is_asked_for(instance: Instance) -> None:
     files = instance.run("overlay_report", details="files", paths=["*/motd"], checksums=True)
     assert [row["path"] for row in files["files"]] == ["/etc/motd"]
     assert files["files"][0]["sha256"] == hashlib.sha256(b"go away\n").hexdigest()
+    (instance.upper / "odd\nname").touch()
+    for pattern in ("/odd*", "/odd?name", r"/odd[\]nname"):  # a backslash stands for itself in brackets
+        assert [row["path"] for row in instance.run("overlay_report", details="files", paths=[pattern])["files"]] == [
+            r"/odd\nname"
+        ]
 
 
 def test_files_that_every_new_instance_gets_are_no_differences(instance: Instance) -> None:

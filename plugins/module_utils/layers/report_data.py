@@ -14,6 +14,7 @@ from . import sums
 from .by_package import Change, Owned, PackageDifference
 from .differences import checksum
 from .fill import Disk, Forecast
+from .printable import printable
 from .report import Report
 
 _SUMMARY, _FILES = "summary", "files"
@@ -37,9 +38,8 @@ def as_data(
     }
     if details == _FILES:
         wanted = _matcher(paths)
-        data["files"] = [
-            _file(each, report.users, checksums) for each in report.owned if wanted.match(each.difference.path)
-        ]
+        found = (each for each in report.owned if _wanted(each.difference.path, wanted))
+        data["files"] = [_file(each, report.users, checksums) for each in found]
     return data
 
 
@@ -138,6 +138,11 @@ def _large(each: Owned) -> dict[str, Any]:
 def _matcher(globs: Sequence[str]) -> re.Pattern[str]:
     """What any of the globs matches; everything when there is none. A star matches slashes, too."""
     return re.compile("|".join(map(fnmatch.translate, globs)), re.DOTALL)
+
+
+def _wanted(path: str, wanted: re.Pattern[str]) -> bool:
+    """Whether a path matches as it is, or as it is told."""
+    return bool(wanted.match(path) or wanted.match(printable(path)))
 
 
 def _moment(seconds: int) -> str:
