@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The benchmarks build on the lab and on the tests' ways to run modules.
-sys.path.insert(0, str(ROOT))
+#: The benchmarks build on the lab, on the tests' ways to run modules, and on the collection itself.
+sys.path[:0] = [str(ROOT), str(ROOT / ".venv" / "collections")]
 RESULTS = ROOT / "bench" / "results.json"
 
 

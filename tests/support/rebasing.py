@@ -22,11 +22,16 @@ OLD, NEW, REQUEST = "master-1", "master-2", "11111111-2222-3333-4444-55555555555
 class Scene:
     """``disk`` is the overlay disk's root, ``old`` and ``new`` are the masters', ``seen`` is for mounts."""
 
-    def __init__(self, there: Path) -> None:
+    def __init__(self, there: Path, make: bool = True) -> None:
+        """In a directory, made there unless it has been made before."""
         self.there = there
         self.disk, self.old, self.new, self.seen = (there / name for name in ("disk", "old", "new", "seen"))
         self.layers = self.disk / "layers"
         self.identity = self.disk / "identity"
+        if make:
+            self._make()
+
+    def _make(self) -> None:
         for directory in (self.old, self.new, self.seen, self.identity):
             directory.mkdir(parents=True)
         for name in ("upper", "work"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
-from .copying import copy_content, make_node, make_whiteout, set_attributes, set_times, write_content
+from .copying import copy_file, make_node, make_whiteout, set_attributes, set_times, write_file
 from .decision import Action, Decision
 from .engine import Decisions
 from .sides import Sides
@@ -51,8 +51,7 @@ class _Builder:
 
     def _write(self, decision: Decision, target: str) -> None:
         assert decision.entry is not None and decision.content is not None
-        write_content(target, decision.content)
-        set_attributes(target, decision.entry)
+        write_file(target, decision.content, decision.entry)
         places = [tree.location(decision.path) for tree in (self.sides.ours, self.sides.theirs)]
         times = [os.lstat(place) for place in places if place is not None]
         if times:  # a merge is as new as the newest of what it is made of, so that making it again makes it the same
@@ -74,8 +73,9 @@ class _Builder:
         if self._link(entry, status, target):
             return
         if entry.type is Type.FILE:
-            copy_content(place, target)
-        elif entry.type is Type.LINK:
+            copy_file(place, status, target, entry)
+            return
+        if entry.type is Type.LINK:
             Path(target).symlink_to(entry.target)
         else:
             make_node(target, entry)

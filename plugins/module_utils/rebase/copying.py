@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from pathlib import Path
+from typing import Iterator
 
 from ..layers.entry import Entry, Type
 
@@ -23,30 +25,43 @@ _DEVICES = {
 }
 
 
-def copy_content(source: str, target: str) -> None:
-    """Make the target, a new file, with the content of the source. Holes stay holes."""
+def copy_file(source: str, status: os.stat_result, target: str, entry: Entry) -> None:
+    """Make the target, a new file, of the source, whose lstat is known. Holes stay holes."""
     reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            status = os.fstat(reading)
+        with _new_file(target) as writing:
             if status.st_size <= _SMALL and not _has_holes(status):
                 _write(writing, os.read(reading, _SMALL + 1))
             else:
                 _copy_extents(reading, writing, status.st_size)
-        finally:
-            os.close(writing)
+            _set_attributes(writing, entry)
+            os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
     finally:
         os.close(reading)
 
 
-def write_content(target: str, content: bytes) -> None:
+def write_file(target: str, content: bytes, entry: Entry) -> None:
     """Make the target, a new file, with this content."""
+    with _new_file(target) as writing:
+        _write(writing, content)
+        _set_attributes(writing, entry)
+
+
+@contextlib.contextmanager
+def _new_file(target: str) -> Iterator[int]:
     writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        _write(writing, content)
+        yield writing
     finally:
         os.close(writing)
+
+
+def _set_attributes(descriptor: int, entry: Entry) -> None:
+    """As set_attributes, of a regular file."""
+    os.fchown(descriptor, entry.uid, entry.gid)
+    os.fchmod(descriptor, entry.mode)
+    for name, value in dict(entry.xattrs).items():
+        os.setxattr(descriptor, name, value)
 
 
 def make_node(target: str, entry: Entry) -> None:

@@ -11,7 +11,8 @@ from ..layers.tree import Tree
 from ..layers.upper import Raw
 from .accounts import Accounts, read
 from .instance_files import WithInstanceFiles
-from .numbers import Renumbered
+from .numbers import Numbers, Renumbered
+from .remembered import Remembered
 from .sides import Sides
 
 
@@ -21,16 +22,21 @@ def gather(base: Tree, ours: Tree, lower: Tree, changes: Iterable[Raw]) -> tuple
     ``base`` and ``lower`` are identity : personality : master, of the old and of the new master; ``ours`` is what the
     instance sees, ``changes`` what is in its upper layer. Raises Refusal, and ForeignLayer from the changes.
     """
-    before, after = WithInstanceFiles(base), WithInstanceFiles(lower)
-    accounts = read(before, ours, after)
     raws = [raw for raw in changes if raw.path != "/"]
-    touched = {raw.path for raw in raws}
+    lower = Remembered(lower)
+    before, after = WithInstanceFiles(Remembered(base)), WithInstanceFiles(lower)
+    ours = Remembered(ours, {raw.path: raw.entry for raw in raws})
+    accounts = read(before, ours, after)
     sides = Sides(
-        base=Renumbered(before, accounts.base),
+        base=_renumbered(before, accounts.base),
         ours=ours,
-        theirs=Renumbered(after, accounts.theirs),
+        theirs=_renumbered(after, accounts.theirs),
         lower=lower,
-        touched=tuple(sorted(touched.union(before.paths(), after.paths()))),
+        touched=tuple(sorted({raw.path for raw in raws}.union(before.paths(), after.paths()))),
         opaque=frozenset(raw.path for raw in raws if raw.opaque),
     )
     return sides, accounts
+
+
+def _renumbered(tree: Tree, numbers: Numbers) -> Tree:
+    return tree if numbers.identity else Remembered(Renumbered(tree, numbers))

@@ -23,14 +23,16 @@ class WithInstanceFiles:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self._added = frozenset(self.paths())
 
     def entry(self, path: str) -> Entry | None:
         """See Tree."""
-        found = self.tree.entry(DIRECTORY + path) if path != "/" else None
-        return found or self.tree.entry(path)
+        return self.tree.entry(self._place(path))
 
     def names(self, path: str) -> Iterable[str]:
         """See Tree."""
+        if path != "/" and path not in self._added:
+            return self.tree.names(path)
         added = self.tree.names(DIRECTORY + path.rstrip("/"))
         return sorted({*added, *self.tree.names(path)})
 
@@ -54,4 +56,4 @@ class WithInstanceFiles:
             yield from self.paths(path)
 
     def _place(self, path: str) -> str:
-        return path if self.tree.entry(DIRECTORY + path) is None else DIRECTORY + path
+        return DIRECTORY + path if path in self._added else path

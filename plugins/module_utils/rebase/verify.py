@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from ..layers.entry import Entry
 from ..layers.packages import Packages
 from ..layers.printable import printable
@@ -36,9 +34,7 @@ def verify(decisions: Decisions, upper: str, seen: Tree) -> int:
 def _equal(wanted: Entry | None, found: Raw) -> bool:
     if wanted is None or found.entry is None:
         return wanted is None and found.entry is None
-    if dict(wanted.xattrs) != dict(found.entry.xattrs):
-        return False
-    return dataclasses.replace(wanted, xattrs={}) == dataclasses.replace(found.entry, xattrs={})
+    return wanted == found.entry
 
 
 def _check_packages(seen: Tree) -> None:

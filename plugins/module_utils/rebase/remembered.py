@@ -1,0 +1,50 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tree that is asked about a path only once."""
+
+from __future__ import annotations
+
+from typing import Iterable, Mapping
+
+from ..layers.entry import Entry
+from ..layers.tree import Tree
+
+
+class Remembered:
+    """A Tree that does not change meanwhile; rules ask it about the same paths again and again."""
+
+    def __init__(self, tree: Tree, known: Mapping[str, Entry | None] | None = None) -> None:
+        """``known`` are entries that have been read already."""
+        self.tree = tree
+        self._entries = dict(known or {})
+        self._locations: dict[str, str | None] = {}
+
+    def entry(self, path: str) -> Entry | None:
+        """See Tree."""
+        if path not in self._entries:
+            self._entries[path] = self.tree.entry(path)
+        return self._entries[path]
+
+    def names(self, path: str) -> Iterable[str]:
+        """See Tree."""
+        return self.tree.names(path)
+
+    def sha256(self, path: str) -> str:
+        """See Tree."""
+        return self.tree.sha256(path)
+
+    def read(self, path: str) -> bytes:
+        """See Tree."""
+        return self.tree.read(path)
+
+    def location(self, path: str) -> str | None:
+        """See Tree."""
+        if path not in self._locations:
+            self._locations[path] = self.tree.location(path)
+        return self._locations[path]
+
+    @property
+    def listings(self) -> Mapping[str, Iterable[str]] | None:
+        """Files of packages, where the tree tells them itself; see Packages."""
+        return getattr(self.tree, "listings", None)
