@@ -34,9 +34,9 @@ def install(target: Path, packed: str, *owned: str, mode: str = "install") -> se
 @pytest.fixture
 def packed(tmp_path: Path) -> str:
     """A tree of the role's own, and a directory from elsewhere that gets another place."""
-    for name, content in {"root/etc/conf": "a", "root/lib/own/tool": "b", "utils/code.py": "c"}.items():
+    for name, content in {"root/etc/conf": "ä\r\nb\n", "root/lib/own/tool": "b", "utils/code.py": "c"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_bytes(content.encode())
     (tmp_path / "root/lib/own/tool").chmod(0o700)
     (tmp_path / "utils/__pycache__").mkdir()
     (tmp_path / "utils/__pycache__/code.pyc").write_text("")
@@ -56,6 +56,7 @@ def target(tmp_path: Path) -> Path:
 def test_files_of_all_sources_are_installed_once(packed: str, target: Path) -> None:
     assert install(target, packed, "lib/own") == ALL
     assert (target / "lib/own/python/code.py").read_text() == "c"
+    assert (target / "etc/conf").read_bytes() == "ä\r\nb\n".encode()
     assert [(target / name).stat().st_mode & 0o777 for name in ("lib/own/tool", "etc/conf")] == [0o755, 0o644]
     assert install(target, packed, "lib/own") == set()
 

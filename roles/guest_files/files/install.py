@@ -16,6 +16,7 @@ import os
 import pathlib
 import stat
 import sys
+import zlib
 
 
 def is_installed(path: pathlib.Path, mode: int, content: bytes) -> bool:
@@ -64,7 +65,8 @@ def remove(path: pathlib.Path) -> None:
 
 def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
     """Do, or with mode ``check`` only print, what is missing and what is too much."""
-    files = {target / name: (bits, base64.b64decode(encoded)) for name, bits, encoded in json.load(sys.stdin)}
+    packed = json.loads(zlib.decompress(base64.b64decode(sys.stdin.read())))
+    files = {target / name: (bits, content.encode("latin-1")) for name, bits, content in packed}
     for path in (path for directory in owned for path in leftovers(target / directory, set(files))):
         print(path)
         if mode == "install":

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Print files of the controller as one line of JSON: pack.py [DIRECTORY PLACE]...
+"""Print files of the controller as one line: pack.py [DIRECTORY PLACE]...
 
-``[[path, mode, content in base64], ...]``, with the modes that a version control system keeps. PLACE is the directory
-of the guest, below the target, that takes the files of DIRECTORY.
+It is base64 of zlib of JSON, ``[[path, mode, content as latin-1], ...]``, with the modes that a version control system
+keeps. PLACE is the directory of the guest, below the target, that takes the files of DIRECTORY.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import base64
 import json
 import pathlib
 import sys
+import zlib
 
 
 def pack(directory: pathlib.Path, place: pathlib.Path) -> list[tuple[str, int, str]]:
@@ -23,7 +24,7 @@ def pack(directory: pathlib.Path, place: pathlib.Path) -> list[tuple[str, int, s
         (
             str(place / path.relative_to(directory)),
             0o755 if path.stat().st_mode & 0o100 else 0o644,
-            base64.b64encode(path.read_bytes()).decode(),
+            path.read_bytes().decode("latin-1"),
         )
         for path in files
     ]
@@ -31,4 +32,5 @@ def pack(directory: pathlib.Path, place: pathlib.Path) -> list[tuple[str, int, s
 
 if __name__ == "__main__":
     paths = [pathlib.Path(argument) for argument in sys.argv[1:]]
-    print(json.dumps([file for pair in zip(paths[::2], paths[1::2], strict=True) for file in pack(*pair)]))
+    packed = [file for pair in zip(paths[::2], paths[1::2], strict=True) for file in pack(*pair)]
+    print(base64.b64encode(zlib.compress(json.dumps(packed).encode())).decode())
