@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +138,7 @@ class Upgrade:
 
     def make_new(self) -> Root:
         """The new master, equal to the old one for now but for the rebase tool."""
-        shutil.copytree(self.old.path, self.new.path, symlinks=True)
+        _output("cp", "-a", self.old.path, self.new.path)
         (self.new / "etc/skinnybox/master-id").write_text(NEW + "\n")
         for path in TOOLS:
             (self.new / path).parent.mkdir(parents=True, exist_ok=True)

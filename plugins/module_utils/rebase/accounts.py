@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Iterable, Iterator
 
@@ -32,9 +33,14 @@ class Accounts:
     theirs: Numbers  # from the new master's
     texts: dict[str, str]  # the new files, by path
     notes: dict[str, list[tuple[Severity, str]]]  # by path
+    unknown: tuple[str, ...] = ()  # paths of those whose content in the new master is not known yet
 
     def decide(self, sides: Sides) -> Iterator[Decision]:
         """What becomes of the files of accounts: a step of the rebase, and the first one."""
+        for path in self.unknown:
+            entry = sides.ours.entry(path)
+            if entry is not None and path in sides.touched:
+                yield written(sides, path, None, entry, RULE, reason="accounts of both sides, unknown until then")
         for path, text in self.texts.items():
             content = text.encode(errors="surrogateescape")
             base, ours, theirs = (tree.entry(path) for tree in (sides.base, sides.ours, sides.theirs))
@@ -53,6 +59,7 @@ def read(base: Tree, ours: Tree, theirs: Tree) -> Accounts:
     A file that one side has not, or cannot tell (a manifest has no shadow), is left to the plain rules. Raises Refusal.
     """
     before, mine, new = (_texts(tree) for tree in (base, ours, theirs))
+    new = {kind: text for kind, text in before.items() if _is_same(base, theirs, kind)} | new
     kinds = [kind for kind in SHAPES if kind in mine and kind in new and _known(base, kind, before)]
     tables = [{kind: parse(kind, side.get(kind)) for kind in kinds} for side in (before, mine, new)]
     try:
@@ -68,9 +75,9 @@ def read(base: Tree, ours: Tree, theirs: Tree) -> Accounts:
             final = {*merged.tables["passwd"].records} if "passwd" in kinds else set()
             vanished = set().union(*users) - final
             texts[kind] = merge_subordinate(before.get(kind, ""), mine[kind], new[kind], vanished)
-    return Accounts(
-        merged.base, merged.theirs, {f"/etc/{kind}": text for kind, text in texts.items()}, _notes(merged, texts)
-    )
+    unknown = tuple(f"/etc/{kind}" for kind in SHAPES if kind in mine and kind not in new and _is_file(theirs, kind))
+    by_path = {f"/etc/{kind}": text for kind, text in texts.items()}
+    return Accounts(merged.base, merged.theirs, by_path, _notes(merged, texts), unknown)
 
 
 def _notes(merged: Merged, kinds: Iterable[str]) -> dict[str, list[tuple[Severity, str]]]:
@@ -87,14 +94,21 @@ def _texts(tree: Tree) -> dict[str, str]:
     """The files of a tree that are there and can be read."""
     texts = {}
     for kind in (*SHAPES, *SUBORDINATE):
-        entry = tree.entry(f"/etc/{kind}")
-        if entry is None or entry.type is not Type.FILE:
-            continue
-        try:
-            texts[kind] = tree.read(f"/etc/{kind}").decode(errors="surrogateescape")
-        except ContentUnknown:
-            continue
+        if _is_file(tree, kind):
+            with contextlib.suppress(ContentUnknown):
+                texts[kind] = tree.read(f"/etc/{kind}").decode(errors="surrogateescape")
     return texts
+
+
+def _is_file(tree: Tree, kind: str) -> bool:
+    entry = tree.entry(f"/etc/{kind}")
+    return entry is not None and entry.type is Type.FILE
+
+
+def _is_same(base: Tree, theirs: Tree, kind: str) -> bool:
+    """Whether a file is known to be the old one, although perhaps nobody can tell what is in it."""
+    path = f"/etc/{kind}"
+    return _is_file(theirs, kind) and base.sha256(path) == theirs.sha256(path)
 
 
 def _known(tree: Tree, kind: str, texts: dict[str, str]) -> bool:

@@ -125,7 +125,9 @@ def _preview(instance: Instance, manifest: ManifestTree) -> Preview:
             return one
         return dataclasses.replace(one, rule=UNKNOWN, severity=Severity.CLEAN, reason="")
 
-    decisions = Decisions({path: told(one) for path, one in decided.by_path.items()})
+    touched = {*sides.touched}
+    all_told = (told(one) for one in decided)
+    decisions = Decisions({one.path: one for one in all_told if one.rule != UNKNOWN or one.path in touched})
     return Preview(sides, decisions, needed(sides, decisions), free(instance.overlay))
 
 

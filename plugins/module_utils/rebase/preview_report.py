@@ -10,6 +10,7 @@ from typing import Any, Sequence
 
 from ..layers.printable import Text, printable
 from .decision import Decision, Severity
+from .engine import Decisions
 from .globs import compiled
 from .preview import UNKNOWN, Preview, is_unknown
 from .report import SIGNS, WORDS, as_data
@@ -30,14 +31,15 @@ _URGENCY = list(Severity)
 
 def as_result(preview: Preview, details: Details, paths: Sequence[str] = ()) -> dict[str, Any]:
     """The preview as a module returns it: numbers over everything, decisions of the paths that match a glob."""
-    numbers = preview.decisions.numbers()
+    known = Decisions({one.path: one for one in preview.decisions if not is_unknown(one)})
+    numbers = known.numbers()
     told = sorted(
         (one for one in preview.decisions if _is_told(one, details) and _matches(one.path, paths)),
         key=lambda one: (-_URGENCY.index(one.severity), one.path),
     )
     return {
         **numbers,
-        "notes": len(preview.decisions.of(Severity.NOTE)),
+        "notes": len(known.of(Severity.NOTE)),
         "unknown": len(preview.unknown()),
         "clean": not numbers["conflicts"] and not numbers["dangers"] and preview.fits,
         "rules": as_data(preview.decisions)["rules"],
