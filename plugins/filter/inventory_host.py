@@ -10,7 +10,8 @@ version_added: 0.1.0
 author: Skinnybox contributors (@skinnybox)
 description:
   - Out of an instance, as M(skinnybox.xenserver.vm_pool_info) returns it, makes what M(ansible.builtin.add_host)
-    needs for it. The inventory plugin P(skinnybox.xenserver.instances#inventory) makes the same.
+    needs for it. The inventory plugin P(skinnybox.xenserver.instances#inventory) makes the same, and a group for each
+      host.
 options:
   _input:
     description: An instance, one of RV(skinnybox.xenserver.vm_pool_info#module:instances).
@@ -41,7 +42,7 @@ _value:
       Without an address there is no C(ansible_host).
   type: dict
   sample:
-    groups: [pool_web, master_noble, version_noble_7, host_xen2]
+    groups: [pool_web, master_noble, version_noble_7]
     variables:
       ansible_host: 10.0.4.11
       ansible_ssh_extra_args: -o 'KnownHostsCommand=/bin/echo %H ssh-ed25519 AAAAC3…' -o UserKnownHostsFile=/dev/null

@@ -162,7 +162,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variables = {"skinnybox": facts, **ssh_variables(facts, self.get_option("ssh_host_keys"))}
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
-        for group in groups(facts):
+        for group in [*groups(facts), *([f"host_{facts['host']}"] if facts["host"] else [])]:
             self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)

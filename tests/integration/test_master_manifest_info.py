@@ -18,7 +18,7 @@ MANIFEST = gzip.compress(json.dumps({"path": "/etc", "type": "directory", "mode"
 
 
 def test_a_manifest_is_fetched_once_and_whole(lab: Lab, tmp_path: Path) -> None:
-    golden = make_golden(lab, manifest=MANIFEST)
+    golden = make_golden(lab, manifest=lambda _master_id: MANIFEST)
     assert not run_module(lab, "master_image", name="noble", golden_vm=golden.name).failed
     lab.reset_calls()
     dest = str(tmp_path / "new" / "manifests")
@@ -37,7 +37,7 @@ def test_a_manifest_is_fetched_once_and_whole(lab: Lab, tmp_path: Path) -> None:
 def test_what_has_no_manifest_is_named(lab: Lab, tmp_path: Path) -> None:
     golden = make_golden(lab)
     assert not run_module(lab, "master_image", name="noble", golden_vm=golden.name).failed
-    seal_again(lab, golden, manifest=MANIFEST[:-3])
+    seal_again(lab, golden, manifest=lambda _master_id: MANIFEST[:-3])
     assert not run_module(lab, "master_image", name="noble", golden_vm=golden.name).failed
 
     def refusal(master: str) -> str:

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ ROOT_START = 1 * MIB
 ROOT_SIZE = 32 * MIB
 PIECE = 64 << 10
 SECTOR = 2048
+#: What makes the compressed manifest of a master with that id.
+Manifest = Callable[[str], bytes]
 BOOT_CD = ROOT / "tests" / "unit" / "data" / "boot-cd-rock-ridge.iso.gz"
 
 
@@ -58,7 +60,7 @@ def _boot_cd() -> bytes:
     return gzip.decompress(BOOT_CD.read_bytes())
 
 
-def boot_disk(master_id: str, filesystem: str, network: str = "netplan", manifest: bytes = b"") -> bytes:
+def boot_disk(master_id: str, filesystem: str, network: str = "netplan", manifest: Manifest | None = None) -> bytes:
     """A boot CD with a seal of that master id, made of the stored one: the seal is replaced in place."""
     content = _boot_cd()
     start = content.index(b'{"format":1')
@@ -68,7 +70,7 @@ def boot_disk(master_id: str, filesystem: str, network: str = "netplan", manifes
     seal["root"].update(uuid=filesystem, partition_start=ROOT_START)
     data = json.dumps(seal, separators=(",", ":")).encode()
     sealed = content[:start] + data.ljust(end - start) + content[end:]
-    return with_manifest(sealed, manifest) if manifest else sealed
+    return with_manifest(sealed, manifest(master_id)) if manifest else sealed
 
 
 def with_manifest(cd: bytes, content: bytes) -> bytes:
@@ -88,7 +90,7 @@ def make_golden(
     debugfs: str = "",
     other_root: bool = False,
     nics: int = 1,
-    manifest: bytes = b"",
+    manifest: Manifest | None = None,
 ) -> Golden:
     """Make a halted golden VM as an administrator would: from a template, with disks imported over HTTP."""
     xapi = lab.xapi
@@ -122,7 +124,7 @@ def extents(content: bytes) -> Iterator[tuple[int, bytes]]:
             yield offset, piece
 
 
-def seal_again(lab: Lab, golden: Golden, manifest: bytes = b"") -> None:
+def seal_again(lab: Lab, golden: Golden, manifest: Manifest | None = None) -> None:
     """What booting, patching and sealing a golden VM again comes to: a boot CD with a new master id."""
     golden.master_id = str(uuid.uuid4())
     for vbd in lab.xapi.VM.get_VBDs(golden.vm):

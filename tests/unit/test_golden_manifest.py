@@ -39,7 +39,7 @@ def manifest(*lines: object) -> bytes:
 
 
 def cd(content: bytes, master_id: str = MASTER) -> bytes:
-    return boot_disk(master_id, str(uuid.uuid4()), manifest=content)
+    return boot_disk(master_id, str(uuid.uuid4()), manifest=lambda _master_id: content)
 
 
 WHOLE = manifest({"format": 1, "master_id": MASTER}, *[{**FILE, "path": f"/etc/{n}"} for n in range(3000)])
@@ -55,7 +55,7 @@ def test_a_manifest_is_read_as_it_is(content: bytes) -> None:
     [
         (b"", "no boot CD"),
         (cd(WHOLE).replace(b"manifest.jsonl.gz", b"manifest.jsonl.xz"), "has no manifest.jsonl.gz: it had no room"),
-        (cd(b""), "manifest is damaged"),
+        (boot_disk(MASTER, OTHER), "manifest is damaged"),
         (cd(WHOLE, OTHER), f"is that of master {OTHER}, not of {MASTER}"),
         (cd(manifest({"format": 1, "master_id": OTHER}, FILE)), f"manifest is that of master {OTHER}"),
         (cd(WHOLE)[:-100], "is damaged: "),

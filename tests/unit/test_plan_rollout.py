@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 from ansible_collections.skinnybox.xenserver.plugins.filter.rollout import rollout
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.module import check_entry
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.options import ROLLOUT_OPTIONS
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.rollout import Rollout, parse_rollout
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.rollout import (
+    Rollout,
+    parse_rollout,
+    reasons,
+    story,
+)
 
 
 def parse(**words: Any) -> Rollout:
@@ -102,3 +107,46 @@ def test_canaries_are_those_of_ansibles_first_batch(canary: int | str, total: in
     found = parse(canary=canary)
     first = pct_to_int(found.serial[0], total) if len(found.serial) == 2 else 0
     assert found.canaries(total) == min(first, total)
+
+
+FULL = (
+    "its overlay is too full for the new layer; let it grow by 300 MiB at least (module overlay_disk), or free space in"
+)
+GROWS = {"fits": False, "grow_by": 300 << 20, "conflicts": 0, "dangers": 0}
+
+
+@pytest.mark.parametrize(
+    ("preview", "health", "found"),
+    [
+        ({}, {}, []),
+        ({"fits": True, "conflicts": 1, "dangers": 0}, {"inactive_units": []}, []),
+        (
+            {"fits": True, "conflicts": 2, "dangers": 1},
+            {},
+            ["1 danger (0 allowed, rollout.max_dangers)", "2 conflicts (1 allowed, rollout.max_conflicts)"],
+        ),
+        (GROWS, {}, [f"{FULL} it"]),
+        ({}, {"inactive_units": ["nginx.service"]}, ["unit nginx.service is not active now"]),
+    ],
+)
+def test_reasons_not_to_move(preview: dict[str, Any], health: dict[str, Any], found: list[str]) -> None:
+    assert reasons(rollout({"max_conflicts": 1}), preview, health) == found
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({}, "noble:7 -> noble:8"),
+        ({"downtime": None, "instance": {}}, "noble:7 -> noble:8"),
+        (
+            {"downtime": 41.24, "instance": {"boot": {"layer": "kept", "kept": 1}}},
+            "noble:7 -> noble:8, down for 41.2 s",
+        ),
+        (
+            {"downtime": 2, "instance": {"boot": {"layer": "rebased", "kept": 1, "merged": 2, "dangers": 0}}},
+            "noble:7 -> noble:8, down for 2.0 s; kept 1, merged 2, dangers 0",
+        ),
+    ],
+)
+def test_the_story_of_an_upgrade(result: dict[str, Any], told: str) -> None:
+    assert story(result, "noble:7", "noble:8") == told

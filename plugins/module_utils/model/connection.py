@@ -33,6 +33,5 @@ def ssh_variables(facts: Mapping[str, Any], with_host_key: bool = True) -> dict[
 
 
 def groups(facts: Mapping[str, Any]) -> list[str]:
-    """Names of the inventory groups of an instance: its VM pool's, its master image's, its version's, its host's."""
-    found = [f"pool_{facts['pool']}", f"master_{facts['master']}", f"version_{facts['master']}_{facts['version']}"]
-    return found + ([f"host_{facts['host']}"] if facts["host"] else [])
+    """Names of the inventory groups of an instance that stay with it: its VM pool's, master image's, version's."""
+    return [f"pool_{facts['pool']}", f"master_{facts['master']}", f"version_{facts['master']}_{facts['version']}"]

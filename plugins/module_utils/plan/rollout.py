@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .refusal import Refused
+from .sizes import show_size
 
 _NUMBER_OR_SHARE = re.compile(r"(\d+)\s*(%?)")
 _DURATION = re.compile(r"(\d+)\s*(s|m|min|h)?")
@@ -98,3 +99,35 @@ def _unit(name: str) -> str:
     if not _UNIT.fullmatch(name) or name.startswith("-"):
         raise Refused(f"rollout.health.units: {name!r} is no name of a systemd unit.")
     return name if "." in name else f"{name}.service"
+
+
+def reasons(rollout: Mapping[str, Any], preview: Mapping[str, Any], health: Mapping[str, Any]) -> list[str]:
+    """Why an instance should not move, a sentence part each; empty when nothing speaks against it.
+
+    ``rollout`` is as filter rollout gives it, ``preview`` the result of rebase_info, ``health`` that of health_info.
+    """
+    found = [f"unit {unit} is not active now" for unit in health.get("inactive_units", ())]
+    if not preview.get("fits", True):
+        found.append(
+            f"its overlay is too full for the new layer; let it grow by {show_size(preview['grow_by'])} at least "
+            "(module overlay_disk), or free space in it"
+        )
+    for what in ("dangers", "conflicts"):
+        number, most = preview.get(what, 0), rollout[f"max_{what}"]
+        if number > most:
+            found.append(f"{number} {what if number > 1 else what[:-1]} ({most} allowed, rollout.max_{what})")
+    return found
+
+
+#: Numbers that the boot hook reports after a rebase, in the order in which they are told.
+_NUMBERS = ("kept", "merged", "dropped", "conflicts", "dangers")
+
+
+def story(result: Mapping[str, Any], origin: str, target: str) -> str:
+    """What an upgrade was like, of the result of module instance: ``noble:7 -> noble:8, down for 41.2 s; kept 12``."""
+    told = f"{origin} -> {target}"
+    if isinstance(result.get("downtime"), (int, float)):
+        told += f", down for {result['downtime']:.1f} s"
+    boot = (result.get("instance") or {}).get("boot") or {}
+    numbers = [f"{name} {boot[name]}" for name in _NUMBERS if name in boot and boot.get("layer") == "rebased"]
+    return f"{told}; {', '.join(numbers)}" if numbers else told

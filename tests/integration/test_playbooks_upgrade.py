@@ -1,0 +1,200 @@
+# Copyright (c) 2026 Skinnybox contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playbooks upgrade, rollback, commit and report over an inventory as users write it, with stand-ins for guests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import mounts
+from tests.support.ansible import Play, run_module, run_playbook
+from tests.support.golden import make_golden, seal_again
+from tests.support.lab import PASSWORD, Lab, new_lab
+from tests.support.standins import CONNECTIONS, Standins, manifest_of, standins_of, write_tools, write_tree
+
+pytestmark = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not())
+
+TOOL = {"/usr/lib/skinnybox/python/skinnybox/rebase/__main__.py": "the tool", "/usr/bin/diff3": "another"}
+OLD = {**TOOL, "/etc/app.conf": "colour = red\n", "/etc/other.conf": "a\nb\nc\nd\ne\n", "/usr/bin/app": "old"}
+NEW = {**TOOL, "/etc/app.conf": "colour = green\n", "/etc/other.conf": "a\nb\nc\nd\nE\n", "/usr/bin/app": "new"}
+POOL = {"name": "web", "size": 2, "master": "noble"}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """Two versions of noble; the second one is promoted."""
+    with new_lab("--agent") as lab:
+        golden = make_golden(lab, manifest=lambda master_id: manifest_of(master_id, OLD))
+        assert not run_module(lab, "master_image", name="noble", golden_vm=golden.name).failed
+        seal_again(lab, golden, manifest=lambda master_id: manifest_of(master_id, NEW))
+        assert not run_module(lab, "master_image", name="noble", golden_vm=golden.name, promote=True).failed
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def guests(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
+    """Two running instances of version 1."""
+    with standins_of(lab, tmp_path_factory.mktemp("guests"), OLD) as guests:
+        pool = run_module(lab, "vm_pool", name="web", size=2, master="noble:1", wait=True)
+        assert not pool.failed, pool.msg
+        yield guests
+
+
+@pytest.fixture(scope="module")
+def ids(lab: Lab) -> dict[int, str]:
+    """Master ids by version."""
+    return {v["version"]: v["master_id"] for v in run_module(lab, "master_image_info")["master_images"]}
+
+
+@pytest.fixture
+def inventory(lab: Lab, guests: Standins, tmp_path: Path) -> Path:
+    """An inventory of the host pool, which knows how to reach instances."""
+    directory = tmp_path / "inventory"
+    (directory / "group_vars").mkdir(parents=True)
+    hosts = {"london": {"xenserver_hostname": lab.url}}
+    group = {"hosts": hosts, "vars": {"xenserver_username": "root", "xenserver_password": PASSWORD}}
+    (directory / "hosts.yml").write_text(yaml.safe_dump({"xenserver": group}))
+    reach = {"ansible_connection": "standin", "standins": str(guests.directory)}
+    (directory / "group_vars" / "skinnybox_instances.yml").write_text(yaml.safe_dump(reach))
+    declare(directory)
+    return directory
+
+
+def declare(inventory: Path, **rollout: Any) -> None:
+    variables = {"skinnybox_pools": [{**POOL, "rollout": rollout}]}
+    (inventory / "group_vars" / "xenserver.yml").write_text(yaml.safe_dump(variables))
+
+
+def play(inventory: Path, verb: str, *arguments: str) -> Play:
+    # A cache of its own for manifests, below the test's directory.
+    done = run_playbook(
+        inventory,
+        f"skinnybox.xenserver.{verb}",
+        *arguments,
+        ANSIBLE_CONNECTION_PLUGINS=str(CONNECTIONS),
+        ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+        XDG_CACHE_HOME=str(inventory.parent / "cache"),
+    )
+    assert PASSWORD not in done.output
+    assert "Traceback" not in done.output
+    return done
+
+
+def versions(lab: Lab) -> dict[str, tuple[int, str]]:
+    """Version and power state of each instance."""
+    found = run_module(lab, "vm_pool_info", name="web")["instances"]
+    return {one["name"]: (one["version"], one["power_state"]) for one in found}
+
+
+def text(done: Play) -> str:
+    return " ".join(done.output.split())
+
+
+def change(guests: Standins, name: str, master_id: str, **files: str) -> None:
+    """Have an instance write files of /etc."""
+    write_tree(guests.upper(name, master_id) / "etc", {f"/{path}.conf": words for path, words in files.items()})
+
+
+def test_a_preview_changes_nothing_and_gives_reasons(
+    lab: Lab, guests: Standins, ids: dict[int, str], inventory: Path
+) -> None:
+    change(guests, "web-001", ids[1], app="colour = blue\n", other="A\nb\nc\nd\ne\n")
+    unreachable = guests.of("web-002") / f"unreachable-{ids[1]}"
+    unreachable.touch()
+    lab.reset_calls()
+    look = play(inventory, "upgrade", "-e", "pool=web", "--check", "--limit", "london,skinnybox_instances")
+    unreachable.unlink()
+    assert look.status != 0
+    assert "1 conflict (0 allowed, rollout.max_conflicts)" in text(look)
+    assert "web-002: it cannot be reached: " in text(look)
+    assert "Nothing was changed. 2 of 2 instances give a reason not to, as told above: web-001, web-002." in text(look)
+    assert lab.writes() == []
+    assert not list((guests.of("web-001") / "run/skinnybox").glob("*.gz"))
+
+
+def test_a_canary_that_fails_goes_back_and_the_rest_stays(
+    lab: Lab, guests: Standins, ids: dict[int, str], inventory: Path
+) -> None:
+    declare(inventory, health={"units": ["app"]}, max_conflicts=1)
+    write_tools(guests.of("web-001") / f"tools-{ids[2]}", state="degraded", failed=["app.service"])
+    lab.reset_calls()
+    failed = play(inventory, "upgrade", "-e", "pool=web")
+    shutil.rmtree(guests.of("web-001") / f"tools-{ids[2]}")
+    assert failed.status != 0
+    assert "unit app.service has failed. It is back on noble:1, healthy. The rollout stops: 0 of 2 have moved" in text(
+        failed
+    )
+    assert versions(lab) == dict.fromkeys(("web-001", "web-002"), (1, "Running"))
+    assert failed.recap["web-001"]["failed"] == 1
+    assert failed.recap["web-002"]["changed"] == 0
+
+
+def test_instances_move_and_go_back_and_stay_in_the_end(
+    lab: Lab, guests: Standins, ids: dict[int, str], inventory: Path
+) -> None:
+    tasks = inventory.parent / "check.yml"
+    tasks.write_text(yaml.safe_dump([{"name": "Ask it", "ansible.builtin.command": "true", "changed_when": False}]))
+    declare(inventory, health={"tasks": str(tasks)}, bake_time="1 s", max_conflicts=1)
+    first = play(inventory, "upgrade", "-e", "instance=web-002")
+    assert first.status == 0, first.output
+    assert "web-002: noble:1 -> noble:2, down for " in text(first)
+    assert "s; kept 3, merged 1, conflicts 0" in text(first)
+    assert "1 of 1 instances are on noble:2 now." in text(first)
+    assert first.output.count("TASK [Ask it]") == 2  # once more after the canary was let be
+    assert versions(lab) == {"web-001": (1, "Running"), "web-002": (2, "Running")}
+
+    back = play(inventory, "rollback", "-e", "pool=web")
+    assert back.status == 0, back.output
+    assert back.recap.keys() == {"london", "web-002"}
+    assert "web-002: noble:2 -> noble:1, down for " in text(back)
+    assert versions(lab) == {"web-001": (1, "Running"), "web-002": (1, "Running")}
+
+    later = play(inventory, "upgrade", "-e", "pool=web", "-e", "to=noble:2", "-e", "opportunistic=true")
+    assert later.status == 0, later.output
+    found = run_module(lab, "vm_pool_info", name="web")["instances"]
+    assert [(one["version"], one["upgrade_to"]) for one in found] == [(1, "noble:2")] * 2
+    for name in ("web-001", "web-002"):
+        assert not run_module(lab, "instance", name=name, state="restarted", wait=True).failed
+
+    done = play(inventory, "commit", "-e", "pool=web")
+    assert done.status == 0, done.output
+    found = run_module(lab, "vm_pool_info", name="web")["instances"]
+    assert [(one["version"], one["previous"]) for one in found] == [(2, [])] * 2
+    assert not guests.upper("web-001", ids[1]).exists()
+    assert "web-001: layers of versions before take " in text(done)
+
+    report = play(inventory, "report", "-e", "instance=web-001")
+    assert report.status == 0, report.output
+    assert "/etc/app.conf (changed)" in report.output
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "words"),
+    [
+        ("upgrade", ["-e", "pool=wbe"], "There is no instance of VM pool wbe in london. VM pools with instances: web."),
+        ("upgrade", ["-e", "pool=web", "-e", '{"rollout": {"canary": "few"}}'], "canary: 'few' is neither a number"),
+        ("report", ["-e", "pool=web", "--limit", "london"], "--limit 'london,skinnybox_instances'"),
+        ("rollback", ["-e", "instance=web-001,web-009"], "There is no instance web-009 in london."),
+        (
+            "commit",
+            ["-e", "pool=web", "-e", "instance=db-001"],
+            "no instance db-001 of VM pool web in london.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_and_nothing_written(
+    lab: Lab, inventory: Path, verb: str, arguments: list[str], words: str
+) -> None:
+    lab.reset_calls()
+    done = play(inventory, verb, *arguments)
+    assert done.status != 0
+    assert words in text(done).replace('\\"', '"')
+    assert lab.writes() == []
