@@ -134,8 +134,11 @@ def bring_about(
     make_plan: Callable[[HostPool], Plan],
     keep: Callable[[Plan], dict[str, Any]] | None = None,
     show: Callable[[HostPool], dict[str, Any]] | None = None,
+    instance: str = "",
 ) -> dict[str, Any]:
     """Make a plan for these VM pools (None: those that it is for), carry it out, in check mode only make it.
+
+    With ``instance`` it is for that one only, and runs beside those for others of its VM pool.
 
     Returns the module's result. In check mode it has what ``keep`` makes of the plan as ``saved_plan``. It has what
     ``show`` makes of the host pool after the run, by default all instances of the VM pools. Raises Failed, with all
@@ -147,6 +150,7 @@ def bring_about(
         check_mode=run.check_mode,
         lock_timeout=run.params["lock_timeout"],
         wait_timeout=run.params["wait_timeout"] if run.params["wait"] else None,
+        instance=instance,
     )
     report = engine.bring_about(run.client, order)
     for warning in report.plan.warnings:

@@ -25,9 +25,9 @@ description:
     C(instance-template), C(instance-snapshot-schedule), C(instance-copy), C(instance-unfinished), C(duplicate-name),
     C(disk-owner-key), C(copied-disk), C(orphan-overlay), C(orphan-disk), C(surplus-disk), C(coalescing-off),
     C(labels-damaged), C(chain-depth) (15 images), C(sr-space) (less than 10 % free), C(leftover),
-    C(removal-interrupted), C(rebuild-interrupted).
-  - These find a V(note). C(master-without-replica), C(master-uncached), C(kept-overlay), C(dead-lock), and milder
-    cases of the others.
+    C(removal-interrupted), C(rebuild-interrupted), C(upgrade-interrupted), C(upgrade-failed).
+  - These find a V(note). C(master-without-replica), C(master-uncached), C(kept-overlay), C(dead-lock),
+    C(old-root-attached), C(previous-lost), and milder cases of the others.
 extends_documentation_fragment:
   - skinnybox.xenserver.connection
   - skinnybox.xenserver.query

@@ -231,7 +231,9 @@ def work(run: module.Run) -> dict[str, Any]:
         found = [one for one in instances(pool, wish.pool) if one.name == wish.name]
         return {"instance": instance_facts(pool, found[0]) if found else {}}
 
-    result = module.bring_about(run, None, make_plan, show=show)
+    # A rollout changes many at once, each for minutes.
+    alone = wish.name if wish.state in ("upgraded", "rolled_back", "committed") else ""
+    result = module.bring_about(run, None, make_plan, show=show, instance=alone)
     if wish.state in ("upgraded", "rolled_back"):
         downtimes = (outcome.get("downtime") for outcome in result.get("outcomes", ()))
         result["downtime"] = next((seconds for seconds in downtimes if seconds is not None), None)

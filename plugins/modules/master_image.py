@@ -51,7 +51,9 @@ options:
     type: list
     elements: str
   keep:
-    description: With O(state=published), retire versions beyond the newest so many that nothing uses.
+    description:
+      - With O(state=published), retire versions beyond the newest so many that nothing uses.
+      - One that instances can still be rolled back to is in use; a warning names them.
     type: int
 seealso:
   - module: skinnybox.xenserver.master_image_info
@@ -173,6 +175,7 @@ class Publication:
     surplus: list[MasterVersion]
     replicas: list[StorageRepository]  # SRs that are to get a copy
     lines: list[str]
+    kept: list[str]  # why versions beyond those to be kept are not retired
 
 
 def plan_publication(run: module.Run, pool: HostPool) -> Publication:
@@ -183,7 +186,8 @@ def plan_publication(run: module.Run, pool: HostPool) -> Publication:
     version = plan.published_from(pool, name, seal.master_id)
     number = version.number if version else plan.next_number(pool, name)
     promotes = plan.is_to_be_promoted(pool, name, version, run.params["promote"])
-    surplus = plan.superfluous(pool, name, run.params["keep"], version is None, promotes, number)
+    of_keep = (pool, name, run.params["keep"], version is None, promotes, number)
+    surplus = plan.superfluous(*of_keep)
     srs = replica_srs(pool, run.params["replicas"] or ())
     replicas = without_copy(pool, version, srs, root, boot)
     lines = plan.clearing_lines(pool, name)
@@ -193,13 +197,16 @@ def plan_publication(run: module.Run, pool: HostPool) -> Publication:
     if promotes:
         lines.append(f"{name}:{number} promoted")
     lines += [f"{old.title} retired" for old in surplus]
-    return Publication(golden, root, boot, seal, version, number, promotes, surplus, replicas, lines)
+    kept = plan.bound_versions(*of_keep)
+    return Publication(golden, root, boot, seal, version, number, promotes, surplus, replicas, lines, kept)
 
 
 def bring_published(run: module.Run, pool: HostPool) -> dict:
     """A version of the golden VM's sealed state."""
     name = run.params["name"]
     todo = plan_publication(run, pool)
+    for sentence in todo.kept:
+        run.warn(sentence)
     if todo.lines and not run.check_mode:
         with run.locked(pool, lock_name(run)):
             # Somebody may have done the same, or begun to use an old version, while we looked.

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.boot_report import REPORT_KEY
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.labels import Kind, other_config
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.records import NULL
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.guards.check import counts, findings
@@ -185,6 +186,22 @@ def without(which: str, operation: str) -> Callable[[Site], object]:
     return lambda site: site.records["VM"][getattr(site, which)]["blocked_operations"].pop(operation)
 
 
+def moving(**labels: str) -> Callable[[Site], None]:
+    added = {f"skinnybox:{name}": value for name, value in labels.items()}
+    return lambda site: site.records["VM"][site.web1]["other_config"].update(added)
+
+
+def not_up(site: Site) -> None:
+    master_id = site.labels(site.web1)["master_id"]
+    moving(upgrading=master_id)(site)
+    site.records["VM"][site.web1]["xenstore_data"] = {REPORT_KEY: f"state=failed;master={master_id};code=rebase"}
+
+
+def old_root(site: Site) -> None:
+    site.add_master(number=2)
+    site.attach(site.web1, site.vdi("noble:2 root"), "4", "RO")
+
+
 OWNER = {"owner": ""}
 DAMAGES: list[tuple[str, Callable[[Site], object], set[tuple[str, str, str]]]] = [
     ("rw root of an instance", vbd("web1", "0", mode="RW"), {("master-writable", "danger", "VBD")}),
@@ -318,6 +335,11 @@ DAMAGES: list[tuple[str, Callable[[Site], object], set[tuple[str, str, str]]]] =
         ),
         {("labels-damaged", "warning", "VM")},
     ),
+    ("killed while upgrading", moving(upgrading="x"), {("upgrade-interrupted", "warning", "VM")}),
+    ("killed while rolling back", moving(rolling_back="x"), {("upgrade-interrupted", "warning", "VM")}),
+    ("upgraded and not up", not_up, {("upgrade-failed", "warning", "VM")}),
+    ("upgraded, old root attached", old_root, {("old-root-attached", "note", "VBD")}),
+    ("no way back", moving(previous="gone"), {("previous-lost", "note", "VM")}),
     ("kept on scale-in", kept, {("kept-overlay", "note", "VDI")}),
     ("data disk alone", lone_data_disk, {("orphan-disk", "warning", "VDI")}),
     ("killed while copying an overlay", copy_under_way, {("leftover", "warning", "VDI")}),

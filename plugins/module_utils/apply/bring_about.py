@@ -16,7 +16,7 @@ from ..plan.plan import Plan
 from ..plan.refusal import Refused
 from ..xapi.client import Client
 from ..xapi.read import read_host_pool
-from .lock import is_left, locked
+from .lock import is_left, locked, part_of
 from .outcome import Outcome, State, counts, failures
 from .wait import wait_for_guests
 
@@ -30,6 +30,7 @@ class Order:
     check_mode: bool
     lock_timeout: float  # seconds to wait for others who change the same
     wait_timeout: float | None = None  # seconds to wait for guests; None: they are not waited for
+    instance: str = ""  # the only one that the plan may change: others of its VM pool may be changed meanwhile
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def bring_about(client: Client, order: Order) -> Report:
     if order.check_mode:
         return Report(plan, pool, changed=bool(plan.changes))
     names = order.vm_pools if order.vm_pools is not None else _vm_pools(plan)
-    locks = [lock_of(name) for name in names]
+    locks = [lock_of(name, order.instance) for name in names]
     if not plan.changes and not any(is_left(pool, lock) for lock in locks):
         return Report(plan, pool, changed=False)
     # Loaded only now: most runs find nothing to do, and end sooner without what would do it.
@@ -111,7 +112,7 @@ def bring_about(client: Client, order: Order) -> Report:
         plan = order.make_plan(pool)
         if not set(_vm_pools(plan)) <= set(names):
             raise Refused("While this run waited, another one moved what it works on to another VM pool. Run it again.")
-        with reported(client, plan.pools) as report:
+        with reported(client, plan.pools, lambda vm_pool: lock_of(vm_pool, order.instance)) as report:
             outcomes = apply_plans(client, pool, plan.pools, report, order.wait_timeout)
     changed = any(outcome.has_changed for outcome in outcomes)
     pool, silent = _wait(client, order, plan, {outcome.name for outcome in outcomes if outcome.error})
@@ -122,9 +123,9 @@ def _vm_pools(plan: Plan) -> tuple[str, ...]:
     return tuple(part.vm_pool for part in plan.pools)
 
 
-def lock_of(vm_pool: str) -> str:
-    """What is locked by whoever changes a VM pool."""
-    return f"VM pool {vm_pool}"
+def lock_of(vm_pool: str, instance: str = "") -> str:
+    """What is locked by whoever changes a VM pool, or nothing but one instance of it."""
+    return part_of(f"VM pool {vm_pool}", instance) if instance else f"VM pool {vm_pool}"
 
 
 def _wait(client: Client, order: Order, plan: Plan, failed: Iterable[str]) -> tuple[HostPool, list[str]]:

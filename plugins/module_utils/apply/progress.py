@@ -60,10 +60,15 @@ class Progress:
 
 
 @contextmanager
-def reported(client: Client, plans: Sequence[VmPoolPlan]) -> Iterator[Callable[[Outcome], None]]:
-    """Report on the progress of plans from now on; yields what is to be called with each outcome."""
+def reported(
+    client: Client, plans: Sequence[VmPoolPlan], title_of: Callable[[str], str]
+) -> Iterator[Callable[[Outcome], None]]:
+    """Report on the progress of plans from now on; yields what is to be called with each outcome.
+
+    ``title_of`` says what is locked, for the name of a VM pool: nobody else has tasks of that title.
+    """
     all_progress = {plan.vm_pool: Progress(plan.vm_pool, len(plan.changes)) for plan in plans if plan.changes}
-    tasks = {vm_pool: task for vm_pool in all_progress if (task := _create_task(client, vm_pool))}
+    tasks = {vm_pool: task for vm_pool in all_progress if (task := _create_task(client, title_of(vm_pool)))}
     closed = threading.Event()
     reporter = threading.Thread(
         target=_report, args=(client, all_progress, tasks, closed), name="skinnybox-progress", daemon=True
@@ -76,13 +81,13 @@ def reported(client: Client, plans: Sequence[VmPoolPlan]) -> Iterator[Callable[[
         reporter.join(INTERVAL)
         for vm_pool in all_progress:
             # By name: also a task whose making got no answer.
-            end_left_tasks(client, f"VM pool {vm_pool}")
+            end_left_tasks(client, title_of(vm_pool))
 
 
-def _create_task(client: Client, vm_pool: str) -> str:
+def _create_task(client: Client, title: str) -> str:
     """A task that shows the progress; empty when XAPI refuses: nobody fails for want of it."""
     with suppress(XapiError):
-        return str(client.call("task.create", own_task(f"VM pool {vm_pool}"), "Instances are being brought about"))
+        return str(client.call("task.create", own_task(title), "Instances are being brought about"))
     return ""
 
 

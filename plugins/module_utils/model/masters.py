@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from .labels import Kind, Standing
 from .records import Disk, HostPool, VirtualMachine, once
+from .upgrades import needed_by
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class MasterVersion(Copy):
     promoted_at: int  # epoch seconds; 0 = never
     network: str  # how its guests configure networks: netplan or networkd
     instances: tuple[VirtualMachine, ...]
+    bound: tuple[VirtualMachine, ...] = ()  # instances of other versions that can go back to it, or are to get it
     replicas: tuple[Copy, ...] = ()
 
     @property
@@ -96,6 +98,7 @@ def _version(pool: HostPool, copies: list[Copy]) -> MasterVersion:
         promoted_at=max(copy.blueprint.labels.number("promoted") for copy in copies),
         network=labels["network"],
         instances=_instances(pool, labels["master_id"]),
+        bound=tuple(_bound_by_master(pool).get(labels["master_id"], ())),
         replicas=tuple(replicas),
     )
 
@@ -123,6 +126,16 @@ def _instances_by_master(pool: HostPool) -> dict[str, list[VirtualMachine]]:
     for vm in pool.vms.values():
         if vm.labels.kind == Kind.INSTANCE.value and vm.standing is not Standing.FOREIGN:
             found.setdefault(vm.labels["master_id"], []).append(vm)
+    return found
+
+
+@once
+def _bound_by_master(pool: HostPool) -> dict[str, list[VirtualMachine]]:
+    found: dict[str, list[VirtualMachine]] = {}
+    for vm in pool.vms.values():
+        if vm.labels.kind == Kind.INSTANCE.value and vm.standing is not Standing.FOREIGN:
+            for master_id in sorted(needed_by(vm) - {vm.labels["master_id"]}):
+                found.setdefault(master_id, []).append(vm)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Iterable, Sequence
 from ..model.instances import Instance, instances, leftovers
 from ..model.masters import MasterVersion, master_versions
 from ..model.records import HostPool, VirtualMachine
+from ..model.upgrades import move_of
 from .action import Action
 from .actions import Attention, Change, Remove, Start, Stop, Tidy, VmPoolPlan
 from .assignment import assign_hosts
@@ -25,7 +26,9 @@ from .lookup import find_master
 from .rebuild import plan_rebuild
 from .refusal import Refused
 from .spec import MasterName, VmPoolSpec
+from .upgrade_changes import MoveMaster
 from .upgrade_states import state_items
+from .vm_changes import EndRestart
 
 #: The power state that each state brings about; the others leave it as it is.
 _POWER = {"started": "running", "stopped": "halted"}
@@ -117,10 +120,13 @@ def _change(wish: InstanceWish, pool: HostPool, instance: Instance, plan: VmPool
 
 def _only(wish: InstanceWish, instance: Instance, items: tuple[Item, ...]) -> list[Action]:
     """Nothing but these items, within a restart where they need one: what else differs can wait. Raises Refused."""
+    state = instance.vm.power_state
+    if not items and wish.state == "rolled_back" and instance.is_being_restarted and not move_of(instance.vm):
+        # A run was killed between its shutdown and its move.
+        return [Change(instance, (EndRestart(),), start=state == "Halted")]
     if not items:
         return []
-    state = instance.vm.power_state
-    if all(item.live for item in items):
+    if not any(isinstance(item, MoveMaster) for item in items):
         return [Change(instance, items)]
     if state not in ("Running", "Halted") and not wish.force:
         raise Refused(

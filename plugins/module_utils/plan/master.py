@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 from ..model.labels import Kind, Labels, Standing
 from ..model.masters import MasterVersion, master_versions, promoted
 from ..model.records import Disk, HostPool, VirtualMachine
+from ..model.upgrades import needed_by
 from .lookup import find_master
 from .refusal import Refused
 from .spec import MasterName
@@ -127,14 +129,12 @@ def remains(pool: HostPool, name: str) -> Remains:
 
 
 def _needed(pool: HostPool) -> set[str]:
-    """The master ids of all that was made of a version: VMs, finished or not, and overlays."""
+    """The master ids of all that was made of a version, or can go back to it: VMs, finished or not, and overlays."""
     kinds = (Kind.INSTANCE.value, Kind.OVERLAY.value)
     things: list[VirtualMachine | Disk] = [*pool.vms.values(), *pool.disks.values()]
-    return {
-        thing.labels["master_id"]
-        for thing in things
-        if thing.labels.kind in kinds and thing.standing is not Standing.FOREIGN
-    }
+    bearers = [thing for thing in things if thing.labels.kind in kinds and thing.standing is not Standing.FOREIGN]
+    bound = {one for thing in bearers if isinstance(thing, VirtualMachine) for one in needed_by(thing)}
+    return bound | {thing.labels["master_id"] for thing in bearers}
 
 
 def _is_masters(labels: Labels, name: str) -> bool:
@@ -170,14 +170,22 @@ def find_retirable(pool: HostPool, wanted: MasterName) -> MasterVersion | None:
 def in_use(pool: HostPool, version: MasterVersion) -> str:
     """Why a version must stay, as a sentence; empty when nothing needs it."""
     if version.instances:
-        names = sorted(vm.labels["name"] or vm.name for vm in version.instances)
-        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-        return f"{len(names)} instance(s) use it: {shown}. Upgrade or demolish them first."
+        return f"{_counted(version.instances)} use it{_named(version.instances)}. Upgrade or demolish them first."
+    if version.bound:
+        return (
+            f"{_counted(version.bound)} can go back to it, or are to be upgraded to it{_named(version.bound)}. Commit "
+            "them first (module instance, state committed)."
+        )
     for copy in version.copies:
         for disk in filter(None, (copy.root, copy.boot)):
             others = [vm for vm in pool.users_of(disk) if vm.ref != copy.blueprint.ref]
             if not others:
                 continue
+            if others[0].is_ours(Kind.INSTANCE):
+                return (
+                    f"{others[0].name} ({others[0].uuid}) has its old root {disk.uuid} attached still. It is detached "
+                    "by apply when the instance is halted or restarted."
+                )
             return (
                 f"disk {disk.name!r} ({disk.uuid}) is attached to VM {others[0].name!r} ({others[0].uuid}), which is "
                 "not Skinnybox's. Detach it there first."
@@ -191,6 +199,15 @@ def in_use(pool: HostPool, version: MasterVersion) -> str:
     if overlays:
         return f"overlay {overlays[0].name!r} ({overlays[0].uuid}), whose VM was deleted, is based on it."
     return ""
+
+
+def _counted(vms: Sequence[VirtualMachine]) -> str:
+    return f"{len(vms)} instance(s)"
+
+
+def _named(vms: Sequence[VirtualMachine]) -> str:
+    names = sorted(vm.labels["name"] or vm.name for vm in vms)
+    return f": {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
 
 
 def is_to_be_promoted(pool: HostPool, name: str, version: MasterVersion | None, wish: bool | None) -> bool:
@@ -207,14 +224,26 @@ def superfluous(
 
     `adds` says that version `number` is about to be published, `promotes` that it will be promoted.
     """
+    surplus = _beyond(pool, name, keep, adds, promotes, number)
+    return [v for v in surplus if not in_use(pool, v)]
+
+
+def _beyond(
+    pool: HostPool, name: str, keep: int | None, adds: bool, promotes: bool, number: int
+) -> list[MasterVersion]:
     if keep is None:
         return []
     versions = [v for v in master_versions(pool) if v.name == name]
     surplus = versions[: max(0, len(versions) + adds - keep)]
-    return [
-        v for v in surplus
-        if v.number != number and (promotes or not is_promoted(pool, v)) and not in_use(pool, v)
-    ]
+    return [v for v in surplus if v.number != number and (promotes or not is_promoted(pool, v))]
+
+
+def bound_versions(
+    pool: HostPool, name: str, keep: int | None, adds: bool, promotes: bool, number: int
+) -> list[str]:
+    """Why versions beyond the newest `keep` stay that no instance runs on any more, a sentence each."""
+    surplus = [v for v in _beyond(pool, name, keep, adds, promotes, number) if v.bound and not v.instances]
+    return [f"{v.title} is not retired: {in_use(pool, v)}" for v in surplus]
 
 
 def clearing_lines(pool: HostPool, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from ..model.instances import Instance
 from ..model.labels import Kind
 from ..model.masters import MasterVersion, master_versions
 from ..model.records import Attachment, Disk, Host, HostPool, VirtualMachine
-from ..model.upgrades import UPGRADE_TO, move_of, previous_of, title_of
+from ..model.upgrades import ABANDONED, UPGRADE_TO, move_of, previous_of, title_of
 from .attachments import FIRST_DATA_DISK, ROOT
 from .hosts import visible_srs
 from .refusal import Refused
@@ -81,6 +81,8 @@ def plan_rollback(pool: HostPool, instance: Instance, target: MasterVersion) -> 
         raise Refused(f"{_who(instance)} has lost its overlay disk: rebuild it (module instance, state rebuilt).")
     move, previous = move_of(vm), previous_of(vm.labels)
     source_id = vm.labels["master_id"]
+    if source_id in ("", target.master_id):
+        source_id = vm.labels[ABANDONED]  # what it has left
     if move and not move.has_arrived and not move.is_back:
         source_id = move.target  # it got half way there
     index = previous.index(target.master_id) + 1 if target.master_id in previous else 0

@@ -75,14 +75,23 @@ def along(pool: HostPool, instance: Instance, starts: bool) -> tuple[Item, ...]:
 
     Raises Refused when its next restart was to upgrade it, and that cannot be.
     """
-    if move_of(instance.vm):
-        return ()
+    if move := move_of(instance.vm):
+        is_unheard_of = move.has_arrived and not boot_report(instance.vm.xenstore_data).state
+        return again(pool, instance, move) if starts and is_unheard_of else ()
     roots = [
         DetachRoot(attachment, title_of(pool, master_id), instance.vm.power_state != "Running")
         for attachment, master_id in old_roots(pool, instance)
     ]
-    move = next_restart(pool, instance) if starts else None
-    return (*roots, *((move,) if move else ()))
+    upgrade = next_restart(pool, instance) if starts else None
+    return (*roots, *((upgrade,) if upgrade else ()))
+
+
+def again(pool: HostPool, instance: Instance, move: Move) -> tuple[Item, ...]:
+    """The move that an instance is in, to be made once more: what is done already is left. Raises Refused."""
+    version = version_by_id(pool, move.target)
+    if version is None:
+        raise Refused(f"{instance.name} (VM {instance.vm.uuid}): version {title_of(pool, move.target)} is gone.")
+    return ((plan_rollback if move.is_back else plan_upgrade)(pool, instance, version),)
 
 
 def next_restart_note(pool: HostPool, instance: Instance) -> str:

@@ -17,7 +17,7 @@ from .refusal import Refused
 from .spec import MasterName
 from .upgrade import plan_rollback, plan_upgrade, source_id_of, version_by_id
 from .upgrade_changes import ForgetPrevious, SetUpgradeTo
-from .upgrade_rest import unfinished
+from .upgrade_rest import again, unfinished
 
 
 def state_items(wish: InstanceWish, pool: HostPool, instance: Instance) -> tuple[Item, ...]:
@@ -81,8 +81,10 @@ def _refuse_other(pool: HostPool, instance: Instance, move: Move) -> None:
 def _roll_back(wish: InstanceWish, pool: HostPool, instance: Instance) -> tuple[Item, ...]:
     vm, move = instance.vm, move_of(instance.vm)
     wanted = _way_back(wish, pool, instance, move)
-    is_there = wanted == vm.labels["master_id"] and (move is None or (move.is_back and move.has_arrived))
-    if is_there and not (move and _has_failed(instance)):
+    if wanted == vm.labels["master_id"] and (move is None or (move.is_back and move.has_arrived)):
+        was_started = vm.power_state != "Halted" or instance.is_being_restarted
+        if move and was_started and (_has_failed(instance) or vm.power_state == "Halted"):
+            return again(pool, instance, move)
         return unfinished(pool, instance, wish.wait).items
     version = version_by_id(pool, wanted)
     if version is None:

@@ -20,6 +20,7 @@ from . import (
     master_disks,
     masters,
     repositories,
+    upgrades,
 )
 from .finding import Finding, Severity
 from .leftovers import DeadLock
@@ -58,6 +59,9 @@ GUARDS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     leftovers.interrupted_removals,
     leftovers.interrupted_rebuilds,
     leftovers.remains_of_masters,
+    upgrades.unfinished_moves,
+    upgrades.attached_old_roots,
+    upgrades.lost_ways_back,
 )
 
 _ORDER = list(Severity)

@@ -15,6 +15,7 @@ from ...model.instances import Instance
 from ...model.labels import Kind, Standing
 from ...model.records import Attachment, Disk, VirtualMachine
 from ..attachments import BOOT, ROOT
+from ..upgrade import old_roots
 from .finding import Finding, Severity, subject, subject_of_vbd
 from .view import View, described, is_making, listed, shut_down_first, title_of
 
@@ -45,9 +46,10 @@ def foreign_machines(view: View) -> Iterator[Finding]:
 def roots_of_instances(view: View) -> Iterator[Finding]:
     """Root disks and boot CDs that an instance has otherwise than it was made with."""
     for instance in view.instances:
+        old = [attachment for attachment, _master_id in old_roots(view.pool, instance)]
         for vbd in instance.vm.attachments:
             disk = view.master_disk(vbd)
-            if disk is None or vbd.mode == "RW":
+            if disk is None or vbd.mode == "RW" or vbd in old:
                 continue
             wanted = ("Disk", ROOT) if disk.labels.kind == Kind.ROOT.value else ("CD", BOOT)
             if (vbd.type, vbd.position) != wanted:
