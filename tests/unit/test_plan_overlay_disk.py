@@ -45,7 +45,7 @@ def overlay_of(world: World, vm: str) -> dict[str, Any]:
 
 def add_snapshot(world: World, vm: str, name: str, moment: str) -> str:
     labels = {key.removeprefix("skinnybox:"): value for key, value in overlay_of(world, vm)["other_config"].items()}
-    common = {key: labels[key] for key in ("pool", "name", "number", "instance", "vm")}
+    common = {key: labels[key] for key in ("pool", "name", "number", "instance", "vm", "master_id")}
     config = other_config(Kind.SNAPSHOT, **common, snapshot=name)
     ref = world.add_disk(f"web-001 snapshot {name}", is_a_snapshot=True, snapshot_time=moment, other_config=config)
     world.own("VDI", ref)
@@ -229,3 +229,12 @@ def test_an_instance_whose_restart_was_interrupted_is_started(
     vm = world.add_instance(1, power_state=HALTED)
     world.records["VM"][vm]["other_config"]["skinnybox:restarting"] = "true"
     assert lines(plan(world, state, **options)) == expected
+
+
+def test_a_snapshot_of_before_an_upgrade_waits_for_the_rollback(world: World) -> None:
+    vm = world.add_instance(1, power_state=HALTED)
+    add_snapshot(world, vm, "first", "20260101T00:00:00Z")
+    later = world.labels(world.add_master(number=2))["master_id"]
+    overlay_of(world, vm)["other_config"]["skinnybox:master_id"] = later
+    with pytest.raises(Refused, match=r"was taken on noble:1; the instance is on noble:2 now .* Roll it back first"):
+        plan(world, "reverted")

@@ -104,12 +104,11 @@ class Drift:
 
     def _notes(self, instance: Instance) -> Iterator[str]:
         wish, labels = self.wish, instance.vm.labels
-        move = move_of(instance.vm)
-        going = move.target if move else labels["master_id"]
-        if wish.master is not None and going != wish.master.master_id:
-            is_next = labels[UPGRADE_TO] == wish.master.master_id
+        goal = None if move_of(instance.vm) else wish.master
+        if goal is not None and labels["master_id"] != goal.master_id:
+            is_next = labels[UPGRADE_TO] == goal.master_id
             yield (
-                f"runs on {labels['master']}:{labels['version']}, declared is {wish.master.title}: "
+                f"runs on {labels['master']}:{labels['version']}, declared is {goal.title}: "
                 + ("upgraded at its next restart" if is_next else "upgrade it with playbook upgrade")
             )
         yield from self._misplaced_disks(instance)

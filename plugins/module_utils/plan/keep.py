@@ -19,7 +19,7 @@ from .refusal import Refused
 from .spec import VmPoolSpec
 from .upgrade_changes import FinishMove, MoveMaster
 from .upgrade_rest import Unfinished, along, next_restart_note, unfinished
-from .vm_changes import SetKey
+from .vm_changes import EndRestart, SetKey
 
 
 def keep(
@@ -58,7 +58,7 @@ def keep(
     if rest.stays_down and state == "Halted":
         return
     found = drift.of(instance)
-    items = (*(_without_firmware(found.items) if _moves(rest.items) else found.items), *rest.items)
+    items = _together(found.items, rest.items)
     if state == "Halted":
         yield from _halted(spec, pool, drift, instance, items)
     else:
@@ -71,9 +71,15 @@ def _moves(items: Iterable[Item]) -> bool:
     return any(isinstance(item, MoveMaster) for item in items)
 
 
-def _without_firmware(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Firmware and boot order are those of the version that an instance moves to, which brings them along."""
-    return tuple(item for item in items if not (isinstance(item, SetKey) and item.field == "HVM_boot_params"))
+def _together(items: tuple[Item, ...], more: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Both, the latter last. A move brings the firmware and the boot order of its version along, and ends a restart."""
+    if _moves(more):
+        items = tuple(item for item in items if not isinstance(item, EndRestart) and not _is_of_firmware(item))
+    return (*items, *more)
+
+
+def _is_of_firmware(item: Item) -> bool:
+    return isinstance(item, SetKey) and item.field == "HVM_boot_params"
 
 
 def _along(pool: HostPool, instance: Instance, starts: bool, items: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -84,7 +90,7 @@ def _along(pool: HostPool, instance: Instance, starts: bool, items: tuple[Item, 
         more = along(pool, instance, starts)
     except Refused:
         more = along(pool, instance, False)
-    return (*(_without_firmware(items) if _moves(more) else items), *more)
+    return _together(items, more)
 
 
 def _halted(

@@ -13,6 +13,7 @@ from ..model.chains import LONGEST_CHAIN, Chains
 from ..model.instances import Instance, instances, leftovers
 from ..model.overlays import Overlay, overlays
 from ..model.records import Disk, HostPool
+from ..model.upgrades import move_of, title_of
 from .action import Action
 from .actions import Change, Remove, RemoveOverlay, Tidy, VmPoolPlan
 from .changes import Item
@@ -147,7 +148,7 @@ def _with_vm(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Inst
     item = _item(wish, pool, overlay, instance)
     if item is not None:
         return [_halted(wish, instance, item)]
-    if instance.is_being_restarted and instance.vm.power_state == "Halted":
+    if instance.is_being_restarted and instance.vm.power_state == "Halted" and not move_of(instance.vm):
         return [Change(instance, (EndRestart(),), start=True)]
     return []
 
@@ -185,6 +186,13 @@ def _revert(wish: OverlayWish, pool: HostPool, overlay: Overlay, instance: Insta
         what = f"no snapshot {wish.snapshot!r}" if wish.snapshot else "no snapshot"
         raise Refused(f"{_who(instance)}: there is {what} of its overlay. There are: {there or 'none'}.")
     snapshot = found[-1]
+    was, is_ = snapshot.labels["master_id"], overlay.disk.labels["master_id"]
+    if was and was != is_:
+        raise Refused(
+            f"{_who(instance)}: snapshot {snapshot.labels['snapshot']!r} ({snapshot.uuid}) was taken on "
+            f"{title_of(pool, was)}; the instance is on {title_of(pool, is_)} now and would not boot with it. Roll it "
+            "back first (module instance, state rolled_back)."
+        )
     _check_chain(instance, pool, snapshot)
     return RevertOverlay(overlay.disk, snapshot, pool.srs[snapshot.sr])
 

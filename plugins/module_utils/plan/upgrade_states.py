@@ -82,8 +82,8 @@ def _roll_back(wish: InstanceWish, pool: HostPool, instance: Instance) -> tuple[
     vm, move = instance.vm, move_of(instance.vm)
     wanted = _way_back(wish, pool, instance, move)
     if wanted == vm.labels["master_id"] and (move is None or (move.is_back and move.has_arrived)):
-        was_started = vm.power_state != "Halted" or instance.is_being_restarted
-        if move and was_started and (_has_failed(instance) or vm.power_state == "Halted"):
+        is_unheard_of = not boot_report(vm.xenstore_data).state and vm.power_state == "Halted"
+        if move and (_has_failed(instance) or (is_unheard_of and instance.is_being_restarted)):
             return again(pool, instance, move)
         return unfinished(pool, instance, wish.wait).items
     version = version_by_id(pool, wanted)
