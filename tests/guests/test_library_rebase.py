@@ -117,8 +117,11 @@ class Machine:
         (self.root / "keys").mkdir()
         for name, value in self.keys.items():
             (self.root / "keys" / name).write_text(value)
-        command = ["unshare", "--mount", "--propagation", "private", *self.shell, "\n".join(script)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        unshare = shutil.which("unshare") or "unshare"
+        command = [unshare, "--mount", "--propagation", "private", *self.shell, "\n".join(script)]
+        environment = {"PATH": str(self.root / "bin")}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert "not found" not in done.stderr, done.stderr
         assert "left mounted" not in done.stdout, done.stdout
         return done.stdout.splitlines()
 
@@ -159,11 +162,21 @@ class Machine:
         return file.read_text() if file.exists() else ""
 
 
+def tools_of_the_initramfs() -> list[str]:
+    """All programs that the hooks can count on."""
+    hook = LIBRARY.parent / "initramfs/hooks/skinnybox"
+    (line,) = [line for line in hook.read_text().splitlines() if line.startswith("for tool in ")]
+    return line.removeprefix("for tool in ").removesuffix("; do").split()
+
+
 @pytest.fixture(params=SHELLS)
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
     """An instance whose new master has the tool, and whose overlay disk has an identity."""
-    shell = ["busybox", "sh", "-c"] if request.param == "busybox" else [request.param, "-c"]
-    machine = Machine(shell, tmp_path)
+    program = shutil.which(request.param) or request.param
+    machine = Machine([program, "sh", "-c"] if request.param == "busybox" else [program, "-c"], tmp_path)
+    (tmp_path / "bin").mkdir()
+    for tool in tools_of_the_initramfs():
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or f"/missing/{tool}")
     for directory in ("state", "overlay/layers", "overlay/identity", "usr/lib/skinnybox/instance/etc"):
         (tmp_path / directory).mkdir(parents=True)
     for directory in ("usr", "run", "tmp", "proc", "dev", "etc/skinnybox"):
