@@ -53,12 +53,15 @@ class Instance:
 
     def run(self, module: str, /, check: bool = False, diff: bool = False, **options: Any) -> Result:
         """Run a module in the instance; where it does not look below /run and /etc, it sees this machine."""
+        return run_guest_module(module, check, diff, self.mounts(), **options)
+
+    def mounts(self) -> str:
+        """Shell commands after which a process with mounts of its own is in the instance."""
         etc = self.point.with_name("etc")
         (etc / "skinnybox").mkdir(parents=True, exist_ok=True)
         (etc / "skinnybox" / "master-id").write_text(f"{self.master_id}\n")
         words = {"uuid": UUID, "master_id": self.master_id, "overlay": self.overlay, "master": self.master, "etc": etc}
-        mounts = _BOOTED.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
-        return run_guest_module(module, check, diff, mounts, **options)
+        return _BOOTED.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
 
 
 def run_guest_module(

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase import vacuum
 from tests.support import guest
 from tests.support.killing import killed_at
 from tests.support.mounts import why_not
+from tests.support.operations import OPERATIONS, copy_up, operate
 from tests.support.pictures import picture
+from tests.support.promotion import put as write
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -45,19 +46,6 @@ class Instance(guest.Instance):
 @pytest.fixture
 def instance(tmp_path: Path) -> Instance:
     return Instance(tmp_path)
-
-
-def write(root: Path, path: str, content: str = "text", mode: int = 0o644) -> Path:
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content)
-    file.chmod(mode)
-    return file
-
-
-def copy_up(root: Path, path: str) -> None:
-    with (root / path).open("r+"):
-        pass
 
 
 Change = Callable[[Path], object]
@@ -242,38 +230,6 @@ def test_the_command_line_says_numbers_or_one_sentence(instance: Instance, capsy
     assert (said["copies"], said["directories"], said["whiteouts"]) == ("1", "1", "0")
     assert vacuum.main([*arguments, "m2"]) == 1
     assert capsys.readouterr() == ("", "The overlay has no layer of master m2.\n")
-
-
-NAMES = st.sampled_from(["a", "b", "c"])
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-OPERATIONS = st.lists(
-    st.tuples(st.sampled_from(["write", "mkdir", "remove", "copy up", "mode", "link", "again"]), PATHS, NAMES),
-    max_size=25,
-)
-
-
-def operate(root: Path, operation: str, path: str, name: str) -> None:
-    """Something that a guest may do; whatever cannot be done is not done."""
-    place = root / path
-    try:
-        if operation == "write":
-            write(root, path, name)
-        elif operation == "mkdir":
-            place.mkdir(parents=True)
-        elif operation == "remove":
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
-        elif operation == "copy up":
-            copy_up(root, path)
-        elif operation == "mode":
-            place.chmod(0o755 if place.is_dir() else 0o600)
-        elif operation == "link":
-            os.link(place, root / name)
-        else:
-            content = place.read_text()
-            place.unlink()
-            write(root, path, content)
-    except OSError:
-        pass
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])

@@ -22,7 +22,7 @@ from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
 from .content import Change, Content
 from .index import NAME, Index, Item, State, to_json
-from .sparse import Extents, extents_of, sparse_header
+from .sparse import reader_of
 
 ROOT = "root"
 ATTRIBUTE = "SCHILY.xattr."
@@ -90,10 +90,7 @@ def _write(tar: tarfile.TarFile, change: Change) -> str | None:
         tar.addfile(member, io.BytesIO(change.content))
         return hashlib.sha256(change.content).hexdigest()
     with Path(change.raw.location).open("rb", buffering=0) as file:
-        extents = extents_of(file.fileno(), change.entry.size)
-        header = sparse_header(member, extents) if extents is not None else b""
-        reader = Extents(file, header, extents or [(0, change.entry.size)], change.entry.size)
-        member.size = len(header) + sum(length for _start, length in extents or [(0, change.entry.size)])
+        reader = reader_of(file, member)
         try:
             tar.addfile(member, io.BufferedReader(reader, 1 << 20))
         except OSError as problem:

@@ -37,14 +37,27 @@ def extents_of(descriptor: int, size: int) -> list[Extent] | None:
 
 def sparse_header(member: tarfile.TarInfo, extents: Sequence[Extent]) -> bytes:
     """Make a member one with holes, and return what its data begins with: where the pieces belong."""
-    directory, _slash, name = member.name.rpartition("/")
     headers = {"major": "1", "minor": "0", "name": member.name, "realsize": str(member.size)}
     member.pax_headers = {**member.pax_headers, **{f"GNU.sparse.{key}": value for key, value in headers.items()}}
-    member.name = f"{directory}/GNUSparseFile.0/{name}"
+    # Short and plain, so that no other header tells a name, too.
+    member.name = f"GNUSparseFile.0/{hashlib.sha256(os.fsencode(member.name)).hexdigest()[:20]}"
     # The last piece is empty, and tells the size.
     numbers = [number for extent in [*extents, (member.size, 0)] for number in extent]
     text = "".join(f"{number}\n" for number in (len(extents) + 1, *numbers)).encode()
     return text.ljust(-(-len(text) // _BLOCK) * _BLOCK, b"\0")
+
+
+def reader_of(file: io.FileIO, member: tarfile.TarInfo) -> Extents:
+    """What is to be written for a member that is this file with this size; holes make it a member with holes."""
+    size = member.size
+    extents = extents_of(file.fileno(), size)
+    header = b""
+    if extents is None:
+        extents = [(0, size)]
+    else:
+        header = sparse_header(member, extents)
+    member.size = len(header) + sum(length for _start, length in extents)
+    return Extents(file, header, extents, size)
 
 
 class Extents(io.RawIOBase):
