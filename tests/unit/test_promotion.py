@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -159,7 +158,8 @@ def test_any_change_arrives(master: list[tuple[str, str, str]], guest: list[tupl
     with memory() as directory:
         instance = Instance(directory / "instance")
         copy, archive = directory / "golden", directory / "archive.tar.gz"
-        (instance.master / "etc/skinnybox").mkdir(parents=True)
+        for path in ("etc/skinnybox", "var/lib/skinnybox"):
+            (instance.master / path).mkdir(parents=True)
         (instance.master / "etc/skinnybox/master-id").write_text(instance.master_id)
         for operation in master:
             operate(instance.master, *operation)
