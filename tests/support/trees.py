@@ -69,9 +69,15 @@ def three_sides(
     for path, mode in (modes or {}).items():
         trees[1].entries[path] = dataclasses.replace(trees[1].entries[path], mode=mode)
     before, mine = trees[0], trees[1]
-    touched = [
+    differing = [
         path
         for path in sorted({*before.entries, *mine.entries})
         if before.entries.get(path) != mine.entries.get(path) or before.contents.get(path) != mine.contents.get(path)
     ]
+    touched = [path for path in differing if mine.entry(path) or not _is_gone(mine, path.rpartition("/")[0])]
     return Sides(before, mine, trees[2], trees[2], tuple(touched), frozenset())
+
+
+def _is_gone(tree: MemoryTree, directory: str) -> bool:
+    """Whether one whiteout of the directory, or of one above it, hides all that was in it."""
+    return bool(directory) and tree.entry(directory) is None

@@ -56,6 +56,7 @@ def _upgraded(databases: Databases, verdict: Verdict) -> Iterator[Decision]:
 def _given_up(databases: Databases, verdict: Verdict) -> Iterator[Decision]:
     """The instance has another version, not newer than the new master's, whose files take the place of its own."""
     sides, conffiles = databases.sides, _conffiles(verdict)
+    configured = {conffile.path for conffile in verdict.ours.conffiles} if verdict.ours else set()
     for path in _paths(databases, verdict, "base", "ours", "theirs"):
         if not databases.affected(path):
             continue
@@ -64,25 +65,14 @@ def _given_up(databases: Databases, verdict: Verdict) -> Iterator[Decision]:
             if ours and _is_shipped(verdict.ours, sides.ours, path):
                 yield theirs_wins(sides, path, "conffile-unmodified", entry=_attributes(base, ours, theirs))
             elif ours is None and base is not None:
-                yield nothing(sides, path, "conffile-deleted")
+                wins = nothing if path in configured else theirs_wins
+                yield wins(sides, path, "conffile-deleted" if path in configured else verdict.rule)
             continue
         if theirs is not None and theirs.type is Type.DIRECTORY:
-            if ours is None and databases.touched(path):
-                yield theirs_wins(sides, path, verdict.rule)
-                yield from _still_deleted(databases, verdict, path)
             continue
         if ours is not None and ours.type is Type.DIRECTORY:
             continue
         yield theirs_wins(sides, path, verdict.rule, entry=_attributes(base, ours, theirs))
-
-
-def _still_deleted(databases: Databases, verdict: Verdict, directory: str) -> Iterator[Decision]:
-    """What else the new master has in a directory that the instance's package took away."""
-    sides, own = databases.sides, set(_paths(databases, verdict, "theirs"))
-    for name in sides.theirs.names(directory):
-        path = join(directory, name)
-        if path not in own and sides.base.entry(path) is not None:
-            yield nothing(sides, path, "deleted")
 
 
 def _kept(databases: Databases, verdict: Verdict) -> Iterator[Decision]:
