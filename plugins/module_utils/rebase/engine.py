@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator, Mapping
 
-from ..layers.entry import Type
+from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
 from .accounts import Accounts
 from .decision import Action, Decision, Severity
@@ -85,20 +85,22 @@ def _renumbered(sides: Sides, numbers: Numbers) -> Iterator[Decision]:
     """Files of the new master whose owner has another number here."""
     if numbers.identity:
         return
-    for path in _walk(sides.lower):
-        if sides.lower.entry(path) != sides.theirs.entry(path):
+    for path, entry in _walk(sides.lower):
+        if numbers.entry(entry) is not entry:
             yield theirs_wins(sides, path, "renumbered")
 
 
-def _walk(tree: Tree) -> Iterator[str]:
+def _walk(tree: Tree) -> Iterator[tuple[str, Entry]]:
     waiting = ["/"]
     while waiting:
         directory = waiting.pop()
         for name in tree.names(directory):
             path = join(directory, name)
-            yield path
             entry = tree.entry(path)
-            if entry and entry.type is Type.DIRECTORY:
+            if entry is None:
+                continue
+            yield path, entry
+            if entry.type is Type.DIRECTORY:
                 waiting.append(path)
 
 
