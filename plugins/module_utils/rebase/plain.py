@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+from dataclasses import dataclass
 
 from ..layers.entry import Entry, Type
 from . import entries
 from .decision import Action, Decision, Severity
 from .defaults import is_backup, is_cache, is_masters_own
-from .outcome import nothing, ours_wins, same, same_content, theirs_wins
+from .outcome import nothing, ours_wins, same_content, theirs_wins
 from .policy import Policy, Wish
 from .sides import Sides
 from .text_merge import merge as merge_text
 
+_CONFLICT = "changed here and in the new master"
 #: Where programs and libraries are that a new master's security fixes change.
 _PROGRAMS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/")
 
@@ -31,21 +34,69 @@ def wished(sides: Sides, path: str, policy: Policy) -> Decision | None:
     return None
 
 
+@dataclass
+class _Comparison:
+    """A path on the three sides; what is in files is compared when it is asked for, and once."""
+
+    sides: Sides
+    path: str
+
+    @functools.cached_property
+    def base(self) -> Entry | None:
+        return self.sides.base.entry(self.path)
+
+    @functools.cached_property
+    def ours(self) -> Entry | None:
+        return self.sides.ours.entry(self.path)
+
+    @functools.cached_property
+    def theirs(self) -> Entry | None:
+        return self.sides.theirs.entry(self.path)
+
+    @functools.cached_property
+    def our_content_is_theirs(self) -> bool:
+        return self._files(self.ours, self.theirs) and same_content(self.sides.ours, self.sides.theirs, self.path)
+
+    @functools.cached_property
+    def base_content_is_theirs(self) -> bool:
+        return self._files(self.base, self.theirs) and same_content(self.sides.base, self.sides.theirs, self.path)
+
+    @functools.cached_property
+    def base_content_is_ours(self) -> bool:
+        return self._files(self.base, self.ours) and same_content(self.sides.base, self.sides.ours, self.path)
+
+    @property
+    def ours_is_theirs(self) -> bool:
+        return self.ours == self.theirs and (not self._files(self.ours) or self.our_content_is_theirs)
+
+    @property
+    def base_is_theirs(self) -> bool:
+        return self.base == self.theirs and (not self._files(self.base) or self.base_content_is_theirs)
+
+    @property
+    def base_is_ours(self) -> bool:
+        return self.base == self.ours and (not self._files(self.base) or self.base_content_is_ours)
+
+    def _files(self, *entries: Entry | None) -> bool:
+        return all(entry is not None and entry.type is Type.FILE for entry in entries)
+
+
 def plain(sides: Sides, path: str, policy: Policy) -> list[Decision]:
     """Decide about a path that the instance touched; a merge of text may give the path a companion."""
-    base, ours, theirs = sides.base.entry(path), sides.ours.entry(path), sides.theirs.entry(path)
+    compared = _Comparison(sides, path)
+    base, ours = compared.base, compared.ours
     given_up = _given_up(sides, path, ours)
     if given_up:
         return [given_up]
-    if same(sides.ours, sides.theirs, path):
-        if ours is not None and _is_stamp(sides, path, ours):
+    if compared.ours_is_theirs:
+        if _is_stamp(compared):
             return [Decision(path, Action.KEEP, "stamp", entry=ours)]
         return [theirs_wins(sides, path, "identical")]
-    if same(sides.base, sides.theirs, path):
+    if compared.base_is_theirs:
         return [ours_wins(sides, path, "changed" if base and ours else "added" if ours else "deleted")]
-    if same(sides.base, sides.ours, path):
+    if compared.base_is_ours:
         return [theirs_wins(sides, path, "unchanged")]
-    return _both(sides, path, policy, base, ours, theirs)
+    return _both(compared, policy)
 
 
 def _given_up(sides: Sides, path: str, ours: Entry | None) -> Decision | None:
@@ -59,19 +110,20 @@ def _given_up(sides: Sides, path: str, ours: Entry | None) -> Decision | None:
     return theirs_wins(sides, path, "backup") if is_backup(path) else None
 
 
-def _is_stamp(sides: Sides, path: str, ours: Entry) -> bool:
+def _is_stamp(compared: _Comparison) -> bool:
     """Whether a file is empty and the instance has touched it: its time is all that it says (timers have such)."""
-    if ours.type is not Type.FILE or ours.size or not same(sides.base, sides.ours, path):
+    ours, sides = compared.ours, compared.sides
+    if ours is None or ours.type is not Type.FILE or ours.size or ours != compared.base:
         return False
-    places = sides.base.location(path), sides.ours.location(path)
+    places = sides.base.location(compared.path), sides.ours.location(compared.path)
     times = [os.lstat(place).st_mtime_ns for place in places if place is not None]
     return len(set(times)) > 1
 
 
-def _both(
-    sides: Sides, path: str, policy: Policy, base: Entry | None, ours: Entry | None, theirs: Entry | None
-) -> list[Decision]:
+def _both(compared: _Comparison, policy: Policy) -> list[Decision]:
     """Both sides changed the path, and not to the same."""
+    sides, path = compared.sides, compared.path
+    base, ours, theirs = compared.base, compared.ours, compared.theirs
     if ours is None:
         return [nothing(sides, path, "deleted", Severity.NOTE, "deleted here; the new master has a changed one")]
     if theirs is None:
@@ -82,33 +134,31 @@ def _both(
     merged = entries.merge(base, ours, theirs)
     quarrel = entries.quarrel(base, ours, theirs)
     if ours.type is Type.FILE:
-        return _files(sides, path, policy, base, merged, quarrel)
+        return _files(compared, policy, dataclasses.replace(merged, size=theirs.size), merged, quarrel)
     if quarrel:
         return [ours_wins(sides, path, "conflict", Severity.CONFLICT, _CONFLICT, merged)]
     return [ours_wins(sides, path, "attributes-merged", entry=merged)]
 
 
-_CONFLICT = "changed here and in the new master"
+def _files(compared: _Comparison, policy: Policy, theirs: Entry, ours: Entry, quarrel: bool) -> list[Decision]:
+    """Content and attributes are merged apart: a file whose mode alone changed here gets the master's new content.
 
-
-def _files(sides: Sides, path: str, policy: Policy, base: Entry | None, merged: Entry, quarrel: bool) -> list[Decision]:
-    """Content and attributes are merged apart: a file whose mode alone changed here gets the master's new content."""
+    The entries have the merged attributes, with the size of either side's content.
+    """
+    sides, path = compared.sides, compared.path
     attributes = Severity.CONFLICT if quarrel else Severity.CLEAN
     reason = f"owner, mode or attributes {_CONFLICT}" if quarrel else ""
-    was_file = base is not None and base.type is Type.FILE
-    if same_content(sides.ours, sides.theirs, path) or (was_file and same_content(sides.base, sides.theirs, path)):
-        return [ours_wins(sides, path, "attributes-merged", attributes, reason, merged)]
-    if was_file and same_content(sides.base, sides.ours, path):
-        theirs = sides.theirs.entry(path)
-        entry = dataclasses.replace(merged, size=theirs.size if theirs else 0)
-        return [theirs_wins(sides, path, "attributes-merged", attributes, reason, entry)]
+    if compared.our_content_is_theirs or compared.base_content_is_theirs:
+        return [ours_wins(sides, path, "attributes-merged", attributes, reason, ours)]
+    if compared.base_content_is_ours:
+        return [theirs_wins(sides, path, "attributes-merged", attributes, reason, theirs)]
     if policy.merges(path):
         texts = list(merge_text(sides, path))
         if texts:
             return texts
-    if path.startswith(_PROGRAMS) and _is_program(path, merged):
-        return [ours_wins(sides, path, "stale", Severity.DANGER, f"a program {_CONFLICT}, whose is hidden", merged)]
-    return [ours_wins(sides, path, "conflict", Severity.CONFLICT, _CONFLICT, merged)]
+    if path.startswith(_PROGRAMS) and _is_program(path, ours):
+        return [ours_wins(sides, path, "stale", Severity.DANGER, f"a program {_CONFLICT}, whose is hidden", ours)]
+    return [ours_wins(sides, path, "conflict", Severity.CONFLICT, _CONFLICT, ours)]
 
 
 def _is_program(path: str, entry: Entry) -> bool:
