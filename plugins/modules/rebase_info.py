@@ -25,8 +25,9 @@ options:
     required: true
   details:
     description:
-      - Which decisions are returned one by one. With V(summary) conflicts and dangers; with V(notes) also what the
-        instance loses, and what is unknown until then; with V(files) all.
+      - Which decisions are returned one by one. With V(summary) conflicts, dangers, and packages of the instance that
+        give way to newer ones; with V(notes) also what else it loses, what is merged, and what is unknown until then;
+        with V(files) all.
     type: str
     choices: [summary, notes, files]
     default: summary

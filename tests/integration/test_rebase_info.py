@@ -112,13 +112,13 @@ def test_what_the_preview_says_comes_true(world: World) -> None:
 def test_what_needs_a_look_comes_first_and_the_rest_only_when_asked_for(world: World) -> None:
     result = world.run()
     assert (result["from_master"], result["to_master"], result["changed"]) == (OLD, NEW, False)
-    assert [item["severity"] for item in result["decisions"]] == ["danger"] * result["dangers"] + ["conflict"] * result[
-        "conflicts"
-    ]
+    severities = [item["severity"] for item in result["decisions"]]
+    assert severities == ["danger"] * result["dangers"] + ["conflict"] * result["conflicts"] + ["note"]
     assert {item["path"]: item["rule"] for item in result["decisions"]} == {
         "/etc/clash.conf": "text-conflict",
         "/etc/older-mine.conf": "text-conflict",
         "/var/lib/dpkg/info/needs.list": "package-installed",
+        "/var/lib/dpkg/info/older.list": "package-older",
     }
     assert result["decisions"][1]["change"] == "changed"
     assert not result["clean"] and result["notes"] and result["unknown"] == len(UNKNOWN)
@@ -141,6 +141,7 @@ def test_what_a_manifest_cannot_tell_is_said_to_be_unknown(world: World) -> None
     found = world.decisions(details="notes")
     assert {path for path, item in found.items() if item["unknown"]} == UNKNOWN
     assert all("unknown until then" in item["reason"] for item in found.values() if item["unknown"])
+    assert found["/etc/merged.conf"]["rule"] == "text-merged"
     assert found["/var/lib/dpkg/info/older.list"]["reason"] == "older 2 of the instance gives way to the new master's 3"
 
 

@@ -49,6 +49,7 @@ class Verdict:
 
 
 SAME = "package-same"
+OLDER = "package-older"
 
 
 def judge(base: Packages, ours: Packages, theirs: Packages) -> list[Verdict]:
@@ -75,7 +76,7 @@ def _verdict(base: Package | None, ours: Package | None, theirs: Package | None)
             return verdict(False, "package-equal")
         held = ", although it is held" if mine.status.startswith("hold ") else ""
         reason = f"{versions} gives way to the new master's {new.version}{held}"
-        return verdict(False, "package-older", Severity.NOTE, reason)
+        return verdict(False, OLDER, Severity.NOTE, reason)
     if mine:
         if before is None:
             return verdict(True, "package-installed")

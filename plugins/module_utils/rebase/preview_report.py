@@ -9,7 +9,8 @@ from enum import Enum
 from typing import Any, Sequence
 
 from ..layers.printable import Text, printable
-from .decision import Decision, Severity
+from .decision import Action, Decision, Severity
+from .dpkg_verdicts import OLDER
 from .engine import Decisions
 from .globs import compiled
 from .preview import UNKNOWN, Preview, is_unknown
@@ -19,8 +20,8 @@ from .report import SIGNS, WORDS, as_data
 class Details(str, Enum):
     """Which decisions are told one by one."""
 
-    SUMMARY = "summary"  # conflicts and dangers
-    NOTES = "notes"  # also what the instance loses, and what cannot be known yet
+    SUMMARY = "summary"  # conflicts and dangers, and packages that give way
+    NOTES = "notes"  # also what else the instance loses, what is merged, and what cannot be known yet
     FILES = "files"  # all
 
 
@@ -53,10 +54,10 @@ def as_result(preview: Preview, details: Details, paths: Sequence[str] = ()) -> 
 
 
 def _is_told(decision: Decision, details: Details) -> bool:
-    if decision.severity in (Severity.CONFLICT, Severity.DANGER):
+    if decision.severity in (Severity.CONFLICT, Severity.DANGER) or (decision.rule == OLDER and decision.reason):
         return True
     if details is Details.NOTES:
-        return decision.severity is Severity.NOTE or is_unknown(decision)
+        return decision.severity is Severity.NOTE or decision.action is Action.WRITE or is_unknown(decision)
     return details is Details.FILES and decision.rule != "parent"
 
 
