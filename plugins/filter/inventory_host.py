@@ -42,7 +42,7 @@ _value:
       Without an address there is no C(ansible_host).
   type: dict
   sample:
-    groups: [pool_web, master_noble, version_noble_7]
+    groups: [skinnybox_instances, pool_web, master_noble, version_noble_7]
     variables:
       ansible_host: 10.0.4.11
       ansible_ssh_extra_args: -o 'KnownHostsCommand=/bin/echo %H ssh-ed25519 AAAAC3…' -o UserKnownHostsFile=/dev/null
@@ -59,7 +59,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.model.connecti
 def inventory_host(facts: Any) -> dict[str, Any]:
     """Groups and variables of an instance. Raises AnsibleFilterError for what is none."""
     try:
-        names = [to_safe_group_name(name) for name in groups(facts)]
+        names = [to_safe_group_name(name, force=True, silent=True) for name in groups(facts)]
         return {"groups": names, "variables": ssh_variables(facts)}
     except (KeyError, TypeError, AttributeError) as problem:
         raise AnsibleFilterError(

@@ -11,7 +11,7 @@ author: Skinnybox contributors (@skinnybox)
 description:
   - Makes an inventory host of each instance of the VM pools, with its address and its SSH host key.
   - Groups them by VM pool (C(pool_web)), master image (C(master_noble)), version (C(version_noble_7)) and host
-    (C(host_xen2)).
+    (C(host_xen2)). All are in group C(skinnybox_instances).
   - Reads the host pool with a handful of calls, however many instances there are.
   - Its configuration file's name ends with C(skinnybox.yml) or C(skinnybox.yaml).
 extends_documentation_fragment:

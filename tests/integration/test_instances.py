@@ -50,6 +50,7 @@ def test_hosts_groups_and_how_to_reach_them(lab: Lab, tmp_path: Path) -> None:
     assert lab.calls()["total"] <= 15
     assert found["pool_web"]["hosts"] == ["web-001", "web-002"]
     assert found["pool_db"]["hosts"] == ["db-001"]
+    assert sorted(found["skinnybox_instances"]["hosts"]) == ["db-001", "web-001", "web-002"]
     assert sorted(found["master_noble"]["hosts"]) == ["db-001", "web-001", "web-002"]
     assert sorted(found["version_noble_1"]["hosts"]) == ["db-001", "web-001", "web-002"]
     assert found["host_lab_host_1"]["hosts"] == ["web-001"]

@@ -33,5 +33,6 @@ def ssh_variables(facts: Mapping[str, Any], with_host_key: bool = True) -> dict[
 
 
 def groups(facts: Mapping[str, Any]) -> list[str]:
-    """Names of the inventory groups of an instance that stay with it: its VM pool's, master image's, version's."""
-    return [f"pool_{facts['pool']}", f"master_{facts['master']}", f"version_{facts['master']}_{facts['version']}"]
+    """Names of the inventory groups of an instance, but that of its host: it may run elsewhere in a moment."""
+    version = f"{facts['master']}_{facts['version']}"
+    return ["skinnybox_instances", f"pool_{facts['pool']}", f"master_{facts['master']}", f"version_{version}"]
