@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks upgrade, rollback, commit and report over an inventory as users write it, with stand-ins for guests."""
+"""Playbooks upgrade, rollback, commit, report and bake over an inventory as users write it, with stand-ins for guests."""
 
 from __future__ import annotations
 
@@ -174,6 +174,16 @@ def test_instances_move_and_go_back_and_stay_in_the_end(
     report = play(inventory, "report", "-e", "instance=web-001")
     assert report.status == 0, report.output
     assert "/etc/app.conf (changed)" in report.output
+
+
+def test_what_instances_have_alike_is_found(guests: Standins, inventory: Path) -> None:
+    for name in ("web-001", "web-002"):
+        change(guests, name, (guests.of(name) / "master-id").read_text(), both="alike\n", own=f"{name}\n")
+    bake = play(inventory, "bake", "-e", "pool=web")
+    assert bake.status == 0, bake.output
+    assert "file /etc/both.conf (added) in 2 of 2, " in text(bake)
+    assert "own.conf" not in bake.output
+    assert bake.changes == []
 
 
 @pytest.mark.parametrize(
