@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 
 from ..layers.upper import ForeignLayer
@@ -33,6 +34,10 @@ def main() -> int:
         return _fail(str(problem))
     except OSError as problem:
         return _fail(f"The new layer could not be made: {problem}; the old layer is as it was")
+    except Exception as problem:
+        place = traceback.extract_tb(problem.__traceback__)[-1]
+        where = f"{Path(place.filename).name} line {place.lineno}"
+        return _fail(f"A fault of the rebase tool ({where}): {problem!r}; the old layer is as it was")
     print(";".join(f"{name}={value}" for name, value in numbers.items()))
     return 0
 

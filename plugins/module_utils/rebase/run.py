@@ -21,6 +21,7 @@ from .place import Place
 from .refusal import Refusal
 from .report import as_data, as_text
 from .room import Room, fits, free, grow_by, needed, used
+from .sides import Sides
 from .verify import verify
 
 REPORT = "rebase.json"
@@ -54,8 +55,8 @@ class Job:
 def rebase(job: Job) -> dict[str, Any]:
     """Make the new layer, or find that this request has made it already, and return the numbers of its report.
 
-    The old layer is only read. Raises Refusal, ForeignLayer and OSError; then there is no new layer, but maybe
-    something at its name with ``.new``, which the next run removes.
+    The old layer is only read. Raises Refusal, ForeignLayer and OSError; then there is no new layer. What a killed run
+    has left beside its place, the next one removes.
     """
     begun = time.monotonic()
     _check(job)
@@ -70,15 +71,24 @@ def rebase(job: Job) -> dict[str, Any]:
     decisions = decide(sides, accounts)
     place.clean()
     _make_room(place, needed(sides, decisions))
-    new_upper = place.unfinished / "upper"
-    for directory in (place.unfinished, new_upper, place.unfinished / "work"):
-        directory.mkdir()
-    build(sides, decisions, str(new_upper))
-    size = verify(decisions, str(new_upper), Stack([new_upper, *after]))
-    numbers = {**decisions.numbers(), "bytes": size, "seconds": round(time.monotonic() - begun, 1)}
-    _write_report(job, place.unfinished, decisions, numbers)
-    place.finish()
+    try:
+        numbers = _make(job, place, sides, decisions)
+        numbers["seconds"] = round(time.monotonic() - begun, 1)
+        _write_report(job, place.unfinished, decisions, numbers)
+        place.finish()
+    except BaseException:
+        place.clean()  # or a disk that is full now stays full
+        raise
     return numbers
+
+
+def _make(job: Job, place: Place, sides: Sides, decisions: Decisions) -> dict[str, Any]:
+    upper = place.unfinished / "upper"
+    for directory in (place.unfinished, upper, place.unfinished / "work"):
+        directory.mkdir()
+    build(sides, decisions, str(upper))
+    size = verify(decisions, str(upper), Stack([upper, *job.lowers(job.new_master)]))
+    return {**decisions.numbers(), "bytes": size}
 
 
 def _check(job: Job) -> None:

@@ -10,8 +10,11 @@ import dataclasses
 from ..layers.entry import Entry, Type
 from .decision import Action, Decision, Severity
 from .paths import ancestors
+from .refusal import Refusal
 from .sides import Sides
 
+#: Directories without which nothing runs. Systems of before and after a merged /usr do not fit together.
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/var")
 #: What the instance has of its own at a path: it must have a place.
 _OWN = (Action.KEEP, Action.WRITE)
 #: What only follows the new master: without its directory it has no sense.
@@ -22,7 +25,8 @@ def settled(sides: Sides, decisions: dict[str, Decision]) -> dict[str, Decision]
     """The decisions so that everything in the new layer lies in directories, sorted: parents first.
 
     What the instance keeps keeps its directories, also those that the new master has no longer, or has something else
-    for. What the instance has deleted or replaced takes along what would only follow the new master there.
+    for. What the instance has deleted or replaced takes along what would only follow the new master there. Raises
+    Refusal where the new master's system would be hidden.
     """
     places = _Places(sides, dict(decisions))
     for path in sorted(decisions):
@@ -70,6 +74,11 @@ class _Places:
         entry = ours if ours is not None and _is_directory(ours) else Entry(Type.DIRECTORY, 0o755, 0, 0, xattrs={})
         if theirs is None:
             return Decision(path, Action.KEEP, "parent", entry=entry)
+        if path in _SYSTEM:
+            raise Refusal(
+                f"{path} is a {theirs.type.value} in the new master and a directory with changes here, which would "
+                "hide the system: install the package usrmerge in the instance, or make a new one"
+            )
         reason = f"a directory with changes here, a {theirs.type.value} in the new master"
         return Decision(path, Action.KEEP, "type", Severity.DANGER, reason, entry=entry)
 
