@@ -216,6 +216,30 @@ def test_nothing_is_decided_where_the_instance_has_done_nothing() -> None:
     assert decide(old, old, new) == {}
 
 
+GENERATED = {
+    "/usr/lib/modules/6.1/modules.dep": ("theirs", "theirs"),
+    "/usr/share/glib-2.0/schemas/gschemas.compiled": ("ours", "theirs"),
+    "/usr/lib/locale/locale-archive": ("ours", "ours"),
+}
+
+
+@pytest.mark.parametrize(("path", "winners"), GENERATED.items())
+@pytest.mark.parametrize("keeps", [True, False])
+def test_what_programs_make_from_other_files_is_no_conflict(path: str, winners: tuple[str, str], keeps: bool) -> None:
+    mine = [stanza("mine", "1")] if keeps else []
+    sides = side(**{path: b"1"}), side(*mine, **{path: b"mine"}), side(**{path: b"new"})
+    decision = decide(*sides)[path]
+    expected = Action.KEEP if winners[0 if keeps else 1] == "ours" else Action.DROP
+    assert (decision.action, decision.rule) == (expected, "generated")
+    assert ("make it anew" in decision.reason) == (expected is Action.KEEP)
+
+
+@pytest.mark.parametrize(("mine", "new"), [(b"1", b"new"), (b"mine", b"1"), (b"new", b"new")])
+def test_what_one_side_made_anew_is_left_to_the_plain_rules(mine: bytes, new: bytes) -> None:
+    path = "/usr/lib/locale/locale-archive"
+    assert path not in decide(side(**{path: b"1"}), side(**{path: mine}), side(**{path: new}))
+
+
 def group(status: str, *choices: tuple[str, int]) -> str:
     rows = "".join(f"{path}\n{priority}\n{path}.1.gz\n" for path, priority in choices)
     return f"{status}\n/usr/bin/editor\neditor.1.gz\n/usr/share/man/man1/editor.1.gz\n\n{rows}\n"

@@ -12,6 +12,7 @@ from .decision import Action, Decision, Severity
 from .dpkg_admin import decide_admin
 from .dpkg_diverted import decide_diverted
 from .dpkg_files import decide_files
+from .dpkg_generated import decide_generated
 from .dpkg_lists import decide_lists
 from .dpkg_reopened import decide_reopened
 from .sides import Sides
@@ -22,7 +23,7 @@ def decide_packages(sides: Sides) -> Iterator[Decision]:
     databases = dpkg_database.read(sides)
     if databases is None:
         return
-    for rules in (decide_diverted, decide_reopened, decide_files, decide_admin, decide_lists):
+    for rules in (decide_diverted, decide_reopened, decide_files, decide_admin, decide_lists, decide_generated):
         for decision in rules(databases):
             # what is the new master's anyway needs no decision where the instance has done nothing
             is_needless = decision.action is Action.DROP and decision.severity is Severity.CLEAN
