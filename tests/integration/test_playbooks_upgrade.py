@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks upgrade, rollback, commit, report and bake over an inventory as users write it, with stand-ins for guests."""
+"""Playbooks upgrade, rollback, commit, report and bake over an inventory as users write it; guests have stand-ins."""
 
 from __future__ import annotations
 
