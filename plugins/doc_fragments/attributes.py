@@ -37,7 +37,8 @@ attributes:
       - skinnybox.xenserver.xenserver
 """
 
-    GUEST = r"""
+    # not GUEST: Ansible would take the fragment of that name
+    IN_GUEST = r"""
 options: {}
 attributes:
   check_mode:

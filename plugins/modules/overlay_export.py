@@ -19,7 +19,7 @@ description:
     temporary files, what belongs to Skinnybox, and C(/boot). What the boot does to C(/etc/fstab) is undone.
   - Users and groups go as records. Passwords are scrubbed, unless O(keep) names C(/etc/shadow). New users come locked.
 extends_documentation_fragment:
-  - skinnybox.xenserver.attributes.guest
+  - skinnybox.xenserver.attributes.in_guest
 options:
   dest:
     description:

@@ -16,7 +16,7 @@ description:
     written; when the import is interrupted, run it again with the same archive.
   - Users and groups are merged by record; where both sides changed the same field, the golden VM's holds.
 extends_documentation_fragment:
-  - skinnybox.xenserver.attributes.guest
+  - skinnybox.xenserver.attributes.in_guest
 options:
   src:
     description: Path of the archive in the golden VM.

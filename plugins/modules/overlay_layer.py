@@ -11,10 +11,10 @@ version_added: 0.1.0
 author: Skinnybox contributors (@skinnybox)
 description:
   - Runs in an instance, as root (C(become)). Removes layers of master versions that it has run on before.
-  - It cannot go back to those versions then: commit it first, with M(skinnybox.xenserver.instance).
+  - It cannot go back to those versions then, so commit it first with M(skinnybox.xenserver.instance).
   - The layer in use is never removed. What killed runs left beside the layers is removed, too.
 extends_documentation_fragment:
-  - skinnybox.xenserver.attributes.guest
+  - skinnybox.xenserver.attributes.in_guest
 options:
   state:
     description: Layers can only be removed; boots make them.

@@ -15,7 +15,7 @@ description:
     instance's files sees no difference, but for caches. When the vacuum fails, the instance boots all the same.
   - To boot it is up to you, with O(skinnybox.xenserver.instance#module:state=restarted) for example.
 extends_documentation_fragment:
-  - skinnybox.xenserver.attributes.guest
+  - skinnybox.xenserver.attributes.in_guest
 options:
   state:
     description:
