@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Mapping
 
@@ -81,6 +82,26 @@ def seen(base: dict[str, bytes], ours: dict[str, bytes], theirs: dict[str, bytes
         elif decision.action is Action.TAKE and isinstance(sides.theirs, MemoryTree) and path in theirs:
             result[path] = theirs[decision.source or path]
     return result
+
+
+class Manifest(MemoryTree):
+    """A tree of which only texts below /etc and the package database are known, and no list of dpkg's."""
+
+    def __init__(self, side: Versions) -> None:
+        contents = tree(side)
+        public = {path for path in contents if path.startswith("/etc/") or path == f"{DPKG}/status"}
+        super().__init__(contents, unknown=set(contents) - public)
+        self.listings = {name: list(files(name, version)) for name, version in side.items() if version}
+
+
+@settings(deadline=None, max_examples=100)
+@given(versions, versions, versions)
+def test_a_manifest_is_enough_to_tell(base: Versions, ours: Versions, theirs: Versions) -> None:
+    sides = three_sides(tree(base), tree(ours), tree(theirs))
+    manifest = Manifest(theirs)
+    previewed = dataclasses.replace(sides, theirs=manifest, lower=manifest)
+    real = decide(sides, read(sides.base, sides.ours, sides.theirs))
+    assert decide(previewed, read(sides.base, sides.ours, manifest)).by_path == real.by_path
 
 
 def by_stanza(status: bytes) -> set[str]:
