@@ -54,8 +54,8 @@ def create_disk(xapi: Any, name: str, size: int, sr: str | None = None) -> str:
     )
 
 
-def attach(xapi: Any, vm: str, vdi: str, position: str, mode: str = "RW") -> str:
-    """Attach a disk to a halted VM."""
+def attach(xapi: Any, vm: str, vdi: str, position: str, mode: str = "RW", kind: str = "Disk") -> str:
+    """Attach a disk to a halted VM, as its own disk or (kind CD) in a drive."""
     return xapi.VBD.create(
         {
             "VM": vm,
@@ -63,7 +63,7 @@ def attach(xapi: Any, vm: str, vdi: str, position: str, mode: str = "RW") -> str
             "userdevice": position,
             "bootable": position == "0",
             "mode": mode,
-            "type": "Disk",
+            "type": kind,
             "empty": False,
             "other_config": {},
             "qos_algorithm_type": "",

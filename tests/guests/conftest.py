@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.guests.guest_lab import GuestLab, start_guest_lab, stop_guest_lab
+from tests.guests.scenario import FIRST_MASTER, build_packages
 from tests.support.ansible import Play, run_module, run_playbook
 from tests.support.lab import ROOT
 from tests.support.state import find_vm, sha256_of
@@ -63,8 +64,14 @@ class Golden:
 
 
 @pytest.fixture(scope="session")
-def golden(lab: GuestLab, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Golden:
-    """A plain Debian 12, imported and started as an administrator would."""
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """All Debian packages of the tests' scenario."""
+    return build_packages(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="session")
+def golden(lab: GuestLab, key: Path, packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Golden:
+    """A plain Debian 12, imported and started as an administrator would, with the programs of its users."""
     directory = tmp_path_factory.mktemp("golden")
     image = directory / "debian-12.raw"
     cache = ROOT / ".cache" / "images"
@@ -95,7 +102,7 @@ def golden(lab: GuestLab, key: Path, tmp_path_factory: pytest.TempPathFactory) -
     }
     inventory = directory / "inventory.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"golden": variables}}}))
-    lab.ssh(address, "true")  # the agent reports an address before sshd listens there
+    lab.run_script(address, FIRST_MASTER, packages)
     return Golden(find_vm(lab, GOLDEN), address, inventory)
 
 

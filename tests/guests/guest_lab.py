@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -19,6 +22,7 @@ from typing import Any
 
 from tests.support.lab import PASSWORD, ROOT, Lab
 
+LOOK = Path(__file__).with_name("look.py")
 #: Seconds that a guest has to boot; without KVM and beside others that takes a while.
 PATIENCE = 420.0
 
@@ -77,7 +81,7 @@ class GuestLab(Lab):
         line = self.xapi.VM.get_xenstore_data(vm).get("vm-data/skinnybox/report", "")
         return dict(word.split("=", 1) for word in line.split(";") if "=" in word)
 
-    def ssh(self, address: str, command: str, *, check: bool = True) -> str:
+    def ssh(self, address: str, command: str, *, check: bool = True, stdin: bytes = b"") -> str:
         """Run a command in a guest as root, as soon as its sshd answers; its output, errors included."""
         options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         options += ["ControlMaster=auto", "ControlPersist=60", f"ControlPath={self.connections}/%C"]
@@ -86,10 +90,29 @@ class GuestLab(Lab):
         words += [f"root@{address}", command]
         deadline = time.monotonic() + PATIENCE
         # 255 is ssh's own failure: the agent reports an address before sshd listens there.
-        while (done := _run(words)).returncode == 255 and time.monotonic() < deadline:
+        while (done := _run(words, stdin)).returncode == 255 and time.monotonic() < deadline:
             time.sleep(1)
         assert not check or done.returncode == 0, f"{command!r} at {address}: {done.stdout}"
         return done.stdout
+
+    def put(self, address: str, directory: str, files: list[Path]) -> None:
+        """Copy files into a directory of a guest, which is made."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for file in files:
+                tar.add(file, file.name)
+        self.ssh(address, f"mkdir -p {directory} && tar -C {directory} -x --no-same-owner", stdin=archive.getvalue())
+
+    def run_script(self, address: str, script: str, packages: list[Path]) -> None:
+        """Run shell in a guest, as root, with packages in /root/packages meanwhile; all its commands must succeed."""
+        self.put(address, "/root/packages", packages)
+        self.ssh(address, f"set -e\n{script}\nrm -r /root/packages; sync")
+
+    def look(self, address: str, what: str, where: str) -> dict[str, str]:
+        """Files of a guest, path -> all about it in a line, see look.py."""
+        command = f"python3 - {what} {shlex.quote(where)}"
+        found: dict[str, str] = json.loads(self.ssh(address, command, stdin=LOOK.read_bytes()))
+        return found
 
     def disk(self, vm: str, position: str) -> str:
         """The VDI at a position of a VM."""
@@ -104,10 +127,11 @@ class GuestLab(Lab):
         return found
 
 
-def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False
+def _run(words: list[str], stdin: bytes) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        words, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False
     )
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(errors="replace"))
 
 
 def start_guest_lab(state: Path, key: Path) -> GuestLab:
