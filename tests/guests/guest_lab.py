@@ -24,7 +24,7 @@ from tests.support.lab import PASSWORD, ROOT, Lab
 
 LOOK = Path(__file__).with_name("look.py")
 #: Seconds that a guest has to boot; without KVM and beside others that takes a while.
-PATIENCE = 420.0
+PATIENCE = 900.0
 
 
 @dataclass

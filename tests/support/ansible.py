@@ -126,7 +126,7 @@ def start_playbook(inventory: Path, playbook: str, *arguments: str, **environmen
 def run_playbook(inventory: Path, playbook: str, *arguments: str, **environment: str) -> Play:
     """Run a playbook by its name; nothing is assumed of its success."""
     process = start_playbook(inventory, playbook, *arguments, **environment)
-    output, _nothing = process.communicate(timeout=900)
+    output, _nothing = process.communicate(timeout=2400)
     return Play(process.returncode, output)
 
 
