@@ -15,13 +15,25 @@ CACHES = (
     "/var/cache/**",
     "/var/lib/apt/lists/**",
     "/etc/ld.so.cache",
+    "/usr/**/__pycache__",
     "/usr/**/__pycache__/**",
-    "/usr/share/mime/mime.cache",
-    "/usr/share/icons/*/icon-theme.cache",
-    "/usr/share/applications/mimeinfo.cache",
 )
 #: Below a cache by name, but data.
 _NO_CACHES = ("/var/cache/debconf/**",)
+#: What triggers of packages make of files of all packages: the instance's knows what the instance has installed.
+GENERATED = (
+    "/etc/udev/hwdb.bin",
+    "/usr/lib/*/gdk-pixbuf-2.0/*/loaders.cache",
+    "/usr/lib/*/gio/modules/giomodule.cache",
+    "/usr/lib/locale/locale-archive",
+    "/usr/lib/udev/hwdb.bin",
+    "/usr/share/applications/mimeinfo.cache",
+    "/usr/share/glib-2.0/schemas/gschemas.compiled",
+    "/usr/share/icons/*/icon-theme.cache",
+    "/usr/share/info/dir",
+    "/usr/share/mime/**",
+    "/var/lib/systemd/catalog/database",
+)
 #: Copies that programs leave when they write a file anew; they would bring back what was before.
 BACKUPS = (
     "/etc/passwd-",
@@ -49,8 +61,13 @@ _DATABASES = (
 
 
 def is_cache(path: str) -> bool:
-    """Whether a file at this path can be dropped, since it is made again."""
+    """Whether what is at this path can be dropped, since it is made again."""
     return _matches(CACHES, path) and not _matches(_NO_CACHES, path)
+
+
+def is_generated(path: str) -> bool:
+    """Whether a file at this path is made anew with the next package that concerns it."""
+    return _matches(GENERATED, path)
 
 
 def is_backup(path: str) -> bool:

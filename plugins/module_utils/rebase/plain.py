@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..layers.entry import Entry, Type
 from . import entries
 from .decision import Action, Decision, Severity
-from .defaults import is_backup, is_cache, is_masters_own
+from .defaults import is_backup, is_cache, is_generated, is_masters_own
 from .outcome import nothing, ours_wins, same_content, theirs_wins
 from .policy import Policy, Wish
 from .sides import Sides
@@ -103,7 +103,7 @@ def _given_up(sides: Sides, path: str, ours: Entry | None) -> Decision | None:
     """Files that no layer needs to carry on. A directory is expected to be there by those who fill it."""
     if is_masters_own(path):
         return theirs_wins(sides, path, "master", Severity.NOTE, "only a master says what is in this file")
-    if ours is not None and ours.type is Type.DIRECTORY:
+    if ours is not None and ours.type is Type.DIRECTORY and not path.endswith("/__pycache__"):
         return None
     if is_cache(path):
         return theirs_wins(sides, path, "cache")
@@ -156,6 +156,9 @@ def _files(compared: _Comparison, policy: Policy, theirs: Entry, ours: Entry, qu
         texts = list(merge_text(sides, path))
         if texts:
             return texts
+    if is_generated(path):
+        reason = "made by packages here and in the new master; made anew with the next package that concerns it"
+        return [ours_wins(sides, path, "generated", Severity.NOTE, reason, ours)]
     if path.startswith(_PROGRAMS) and _is_program(path, ours):
         return [ours_wins(sides, path, "stale", Severity.DANGER, f"a program {_CONFLICT}, whose is hidden", ours)]
     return [ours_wins(sides, path, "conflict", Severity.CONFLICT, _CONFLICT, ours)]
