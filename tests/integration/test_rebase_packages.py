@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from typing import Any, Iterator
 
 import pytest
@@ -133,3 +135,41 @@ def test_what_a_person_should_look_at_is_said(rebased: Rebased) -> None:
     assert "needs will be broken: it needs gone (= 1)" in text
     assert "older 2 of the instance gives way to the new master's 3" in text
     assert "/etc/clash.conf.dpkg-dist" in text
+
+
+def alternatives(root: Root, *arguments: str) -> str:
+    """Run update-alternatives on a root; what it prints."""
+    command = ["update-alternatives", "--root", root.path, "--log", "/dev/null", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
+
+
+def offer(root: Root, name: str, priority: int) -> None:
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (root / "etc/alternatives").mkdir(parents=True, exist_ok=True)
+    (root / "var/lib/dpkg/alternatives").mkdir(parents=True, exist_ok=True)
+    for suffix in ("", ".1"):
+        (root / f"usr/bin/{name}{suffix}").write_text(name)
+    slave = ["--slave", "/usr/share/editor.1", "editor.1", f"/usr/bin/{name}.1"]
+    alternatives(root, "--install", "/usr/bin/editor", "editor", f"/usr/bin/{name}", str(priority), *slave)
+
+
+@pytest.mark.parametrize(("priority", "shown"), [(60, "mine"), (10, "theirs")])
+def test_alternatives_of_both_sides_are_offered_and_the_best_is_shown(priority: int, shown: str) -> None:
+    with memory() as directory:
+        upgrade = Upgrade(directory)
+        upgrade.make_old()
+        (upgrade.old / "usr/share").mkdir()
+        offer(upgrade.old, "first", 20)
+        offer(upgrade.make_new(), "theirs", 50)
+        with upgrade.running() as root:
+            offer(root, "mine", priority)
+        carry(upgrade)
+        with upgrade.upgraded() as root:
+            answer = alternatives(root, "--query", "editor")
+            assert [line for line in answer.splitlines() if line.startswith("Alternative: ")] == [
+                f"Alternative: /usr/bin/{name}" for name in ("first", "mine", "theirs")
+            ]
+            assert f"Value: /usr/bin/{shown}\n" in answer and f"Best: /usr/bin/{shown}\n" in answer
+            assert os.readlink(root / "etc/alternatives/editor.1") == f"/usr/bin/{shown}.1"  # noqa: PTH115
+            before = alternatives(root, "--auto", "editor")
+            assert before == ""  # there is nothing to mend
