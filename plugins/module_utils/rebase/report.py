@@ -13,7 +13,9 @@ from .decision import Action, Decision, Severity
 from .engine import Decisions
 
 #: What need not be said of each path: nothing happens to it that people would want to know.
-_SILENT = ("parent", "identical", "unchanged", "changed", "added", "deleted", "cache", "backup")
+_SILENT = ("parent", "identical", "unchanged", "changed", "added", "deleted", "cache", "backup", "stamp")
+#: What is clean, and still a text that somebody wrote.
+_MERGES = ("text-merged", "text-companion")
 WORDS = {
     Action.DROP: "the new master's",
     Action.KEEP: "the instance's",
@@ -34,10 +36,10 @@ def as_data(decisions: Decisions) -> dict[str, Any]:
 
 
 def as_text(decisions: Decisions) -> list[str]:
-    """A line for each decision that is no matter of course, the most urgent first, and a last one with numbers."""
-    lines = [_line(decision) for decision in _told(decisions)]
-    numbers = ", ".join(f"{count} {name}" for name, count in decisions.numbers().items())
-    return [*lines, f"{numbers}."]
+    """A line for each decision that a person may want to look at, the most urgent first; the last one has numbers."""
+    looked_at = [item for item in _told(decisions) if item.severity is not Severity.CLEAN or item.rule in _MERGES]
+    numbers = ", ".join(f"{name} {count}" for name, count in decisions.numbers().items())
+    return [*(_line(decision) for decision in looked_at), f"{numbers}."]
 
 
 def _told(decisions: Iterable[Decision]) -> list[Decision]:
