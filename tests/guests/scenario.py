@@ -23,8 +23,11 @@ def install(*packages: Package) -> str:
     return f"dpkg --force-confdef --force-confold -i {files}"
 
 
-# What both versions have, apart from a plain Debian. What timers start would only take time from slow guests.
+# What both versions have, apart from a plain Debian. What timers start would only take time from slow guests, whose
+# disks may take minutes to appear while others boot.
 FIRST_MASTER = f"""
+mkdir -p /etc/systemd/system.conf.d
+printf '[Manager]\\nDefaultDeviceTimeoutSec=15min\\n' > /etc/systemd/system.conf.d/slow.conf
 {{ cd /etc/systemd/system/timers.target.wants && systemctl --quiet disable --now *; cd /; }}
 {install(demo("1.0"), tool("1.0"))}
 mkdir -p /opt/site /opt/removed
