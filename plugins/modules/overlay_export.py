@@ -111,7 +111,7 @@ def write(run: guest.Run) -> dict[str, Any]:
     content = prepared.content
     promoted, deleted = [change.raw.path for change in content.changes], list(content.deletions)
     return {
-        "changed": not target.exists() if run.check_mode else prepared.write(target),
+        "changed": prepared.would_write(target) if run.check_mode else prepared.write(target),
         "promoted": promoted,
         "deleted": deleted,
         "scrubbed": content.scrubbed,

@@ -58,7 +58,10 @@ def test_nothing_is_written_twice_or_in_check_mode(promotion: Promotion) -> None
     assert not promotion.export()["changed"]
     assert promotion.archive.stat().st_ino == inode
     assert (look["promoted"], look["scrubbed"]) == (first["promoted"], first["scrubbed"])
+    assert not promotion.export(check=True)["changed"]
     assert picture(promotion.instance.upper) == before
+    put(promotion.instance.upper, "srv/one-more")
+    assert promotion.export(check=True)["changed"]
 
 
 def test_what_people_say_goes_before_the_rules(promotion: Promotion) -> None:

@@ -100,6 +100,7 @@ def make_master(root: Path) -> None:
 
 def change(root: Path) -> None:
     """What people do in an instance, as seen through its mount."""
+    root.chmod(0o751)
     put(root, "etc/conf", "changed", 0o600)
     (root / "etc/gone").unlink()
     shutil.rmtree(root / "usr/share/doc")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.entry i
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.instance import Instance as Running
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion import export, golden
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.accounts import without_passwords
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.archive import Unsettled
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.fstab import restored
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.plan import Answer
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.scrub import Scrub
@@ -117,6 +119,34 @@ def test_a_line_that_a_person_has_disabled_stays_so() -> None:
 )
 def test_passwords_are_left_out(path: str, line: str, locked: str) -> None:
     assert without_passwords(path, line) == locked
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_files_that_go_while_an_archive_is_written_are_left_out(tmp_path: Path) -> None:
+    instance = Instance(tmp_path / "instance")
+    for name in ("stays", "goes", "link-1"):
+        (instance.upper / name).write_text("text")
+    (instance.upper / "link-2").hardlink_to(instance.upper / "link-1")
+    running = Running("uuid", instance.master_id, str(instance.overlay), str(instance.master), {})
+    prepared = export.prepare(running, tmp_path / "archive", [], [])
+    for name in ("goes", "link-1"):
+        (instance.upper / name).unlink()
+    prepared.write(tmp_path / "archive")
+    index, _checksum = golden.read_archive(tmp_path / "archive")
+    assert list(index.items) == ["/link-2", "/stays"]
+    assert index.items["/link-2"].link is None
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path: Path) -> None:
+    instance = Instance(tmp_path / "instance")
+    (instance.upper / "data").write_text("text" * 1000)
+    running = Running("uuid", instance.master_id, str(instance.overlay), str(instance.master), {})
+    prepared = export.prepare(running, tmp_path / "archive", [], [])
+    (instance.upper / "data").write_text("text")
+    with pytest.raises(Unsettled, match="/data became shorter"):
+        prepared.write(tmp_path / "archive")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["instance"]
 
 
 PIECES = st.lists(st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=6000)), max_size=5)

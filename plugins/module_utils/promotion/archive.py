@@ -16,7 +16,7 @@ import io
 import os
 import tarfile
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Protocol
 
 from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
@@ -36,33 +36,34 @@ _TYPES = {
 }
 
 
+class Output(Protocol):
+    """Where an archive goes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take some bytes."""
+
+    def flush(self) -> object:
+        """Keep none of them back."""
+
+
 class Unsettled(Exception):
     """A file changed while it was read."""
 
 
 def write_archive(
-    target: Path, content: Content, master: Tree, make_index: Callable[[dict[str, Item], dict[str, State]], Index]
-) -> Index:
-    """Write an archive and return its index, which is made of the items and deletions that were written.
-
-    Raises Unsettled, OSError.
-    """
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as raw:
-        with (
-            gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            items = dict(_written(tar, content, master))
-            deletions = {path: _state(master, path, entry) for path, entry in content.deletions.items()}
-            index = make_index(items, deletions)
-            text = to_json(index)
-            member = tarfile.TarInfo(NAME)
-            member.size, member.mode = len(text), 0o600
-            tar.addfile(member, io.BytesIO(text))
-        raw.flush()
-        os.fsync(raw.fileno())
-    return index
+    output: Output, content: Content, master: Tree, make_index: Callable[[dict[str, Item], dict[str, State]], Index]
+) -> None:
+    """Write an archive. Its index is made of the items and deletions that were written. Raises Unsettled, OSError."""
+    with (
+        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=output, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        items = dict(_written(tar, content, master))
+        deletions = {path: _state(master, path, entry) for path, entry in content.deletions.items()}
+        text = to_json(make_index(items, deletions))
+        member = tarfile.TarInfo(NAME)
+        member.size, member.mode = len(text), 0o600
+        tar.addfile(member, io.BytesIO(text))
 
 
 def _written(tar: tarfile.TarFile, content: Content, master: Tree) -> Iterator[tuple[str, Item]]:
@@ -70,14 +71,18 @@ def _written(tar: tarfile.TarFile, content: Content, master: Tree) -> Iterator[t
     for change in content.changes:
         path = change.raw.path
         was = _state(master, path, change.was) if change.was else None
-        first = first_names.setdefault(change.raw.inode, path) if change.raw.links > 1 else path
-        if first != path:
-            member = _member(change)
-            member.type, member.linkname = tarfile.LNKTYPE, f"{ROOT}{first}"
-            tar.addfile(member)
-            yield path, Item(State(change.entry), was, first)
-        else:
-            yield path, Item(State(change.entry, _write(tar, change)), was, allocated=change.raw.allocated)
+        first = first_names.get(change.raw.inode) if change.raw.links > 1 else None
+        try:
+            if first:
+                member = _member(change)
+                member.type, member.linkname = tarfile.LNKTYPE, f"{ROOT}{first}"
+                tar.addfile(member)
+                yield path, Item(State(change.entry), was, first)
+            else:
+                yield path, Item(State(change.entry, _write(tar, change)), was, allocated=change.raw.allocated)
+                first_names[change.raw.inode] = path
+        except FileNotFoundError:  # a file of a running system; nothing of it was written yet
+            continue
 
 
 def _write(tar: tarfile.TarFile, change: Change) -> str | None:

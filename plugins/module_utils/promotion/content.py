@@ -83,12 +83,18 @@ class _Finder:
             entry = self.master.entry(path)
             if entry and self._is_promoted(path, entry):
                 deletions[path] = entry
-        found = [self._change(raw) for raw in self.raws if raw.entry]
+        found = [self._change_if_there(raw) for raw in self.raws if raw.entry]
         changes = [change for change in found if change]
         changes += self._names_of(changes)
         changes.sort(key=lambda change: change.raw.path.split("/"))
         deepest_first = {path: deletions[path] for path in sorted(deletions, reverse=True)}
         return Content(changes, deepest_first, dict(sorted(self.scrubbed.items())))
+
+    def _change_if_there(self, raw: Raw) -> Change | None:
+        try:
+            return self._change(raw)
+        except FileNotFoundError:  # a file of a running system
+            return None
 
     def _change(self, raw: Raw) -> Change | None:
         assert raw.entry

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 from ..layers.directory import DirectoryTree
+from ..layers.files import sha256_at
 from ..layers.instance import Instance
 from ..layers.stack import Stack
 from .accounts import SHADOWS, account_texts
-from .archive import write_archive
+from .archive import Output, write_archive
 from .content import Content, find_content
 from .index import Index, Item, State
 from .scrub import Scrub
@@ -26,6 +28,21 @@ _SHARE = 0.9
 
 class ExportRefused(Exception):
     """No archive can be written; the message says why."""
+
+
+@dataclass
+class _Checksum:
+    """An output that is thrown away."""
+
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes) -> int:
+        """See Output."""
+        self.digest.update(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """See Output."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +59,28 @@ class Export:
         self._check_room(target)
         beside = target.with_name(f".{target.name}.new")
         try:
-            write_archive(beside, self.content, DirectoryTree(self.instance.master), self._index)
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                self._write_to(file)
+                file.flush()
+                os.fsync(file.fileno())
             if target.exists() and filecmp.cmp(beside, target, shallow=False):
                 return False
             beside.replace(target)
             return True
         finally:
             beside.unlink(missing_ok=True)
+
+    def would_write(self, target: Path) -> bool:
+        """Whether the file would change. Raises ExportRefused, Unsettled, OSError."""
+        self._check_room(target)
+        if not target.exists():
+            return True
+        checksum = _Checksum()
+        self._write_to(checksum)
+        return checksum.digest.hexdigest() != sha256_at(str(target))
+
+    def _write_to(self, output: Output) -> None:
+        write_archive(output, self.content, DirectoryTree(self.instance.master), self._index)
 
     def _index(self, items: dict[str, Item], deletions: dict[str, State]) -> Index:
         master = DirectoryTree(self.instance.master)

@@ -109,7 +109,10 @@ class _Search:
             return Kind.WHITEOUT if below is None else None
         if raw.entry.type in (Type.FILE, Type.LINK) and self.is_cache(raw.path):
             return Kind.CACHE
-        return Kind.COPY if raw.entry == below and self._same_content(raw) else None
+        try:
+            return Kind.COPY if raw.entry == below and self._same_content(raw) else None
+        except FileNotFoundError:  # gone meanwhile: who only looks may look at a layer in use
+            return None
 
     def _same_content(self, raw: Raw) -> bool:
         below = self.lower.location(raw.path)
