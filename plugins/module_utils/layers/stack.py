@@ -73,6 +73,11 @@ class Stack:
         """Files of packages, where the tree below tells them itself; see Packages."""
         return getattr(self._below, "listings", None)
 
+    @property
+    def directories(self) -> tuple[str, ...] | None:
+        """The raw directories, topmost first, when nothing else is in the tree."""
+        return None if self._below else self._merged["/"].locations
+
     def find(self, path: str) -> Place | None:
         """Where the file really lies, with its lstat; None when it is in none of the directories."""
         found = self._find(path)

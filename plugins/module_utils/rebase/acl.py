@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Mapping
 
-_ACLS = ("system.posix_acl_access", "system.posix_acl_default")
+ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _VERSION = struct.Struct("<I")  # 2
 _ENTRY = struct.Struct("<HHI")  # tag, permissions, number
 _USER, _GROUP = 0x02, 0x08  # tags of entries for a named user or group
@@ -20,7 +20,7 @@ def renumber_acls(xattrs: Attributes, uids: Mapping[int, int], gids: Mapping[int
     """The attributes with the final numbers in their ACLs; the same object when nothing changes."""
     if not xattrs or not (uids or gids):
         return xattrs
-    changed = {name: renumber_acl(xattrs[name], uids, gids) for name in _ACLS if name in xattrs}
+    changed = {name: renumber_acl(xattrs[name], uids, gids) for name in ACLS if name in xattrs}
     if all(xattrs[name] == value for name, value in changed.items()):
         return xattrs
     return {**xattrs, **changed}

@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator, Mapping
 
-from ..layers.entry import Entry, Type
-from ..layers.tree import Tree
 from .accounts import Accounts
 from .decision import Action, Decision, Severity
-from .numbers import Numbers
 from .outcome import theirs_wins
+from .owned import owned_paths
 from .paths import join, parent
 from .plain import plain, wished
 from .policy import Policy, read_policy
@@ -63,8 +61,8 @@ def decide(sides: Sides, accounts: Accounts) -> Decisions:
         elif path not in decisions:
             for decision in plain(sides, path, policy):
                 decisions.setdefault(decision.path, decision)
-    for decision in _renumbered(sides, accounts.theirs):
-        decisions.setdefault(decision.path, decision)
+    for path in owned_paths(sides.lower, accounts.theirs):
+        decisions.setdefault(path, theirs_wins(sides, path, "renumbered"))
     complete = settled(sides, decisions)
     _forbid(complete.values(), policy)
     return Decisions(complete)
@@ -79,29 +77,6 @@ def _hidden(sides: Sides) -> Iterator[str]:
         pure.add(path)
         here = set(sides.ours.names(path))
         yield from (join(path, name) for name in sides.base.names(path) if name not in here)
-
-
-def _renumbered(sides: Sides, numbers: Numbers) -> Iterator[Decision]:
-    """Files of the new master whose owner has another number here."""
-    if numbers.identity:
-        return
-    for path, entry in _walk(sides.lower):
-        if numbers.entry(entry) is not entry:
-            yield theirs_wins(sides, path, "renumbered")
-
-
-def _walk(tree: Tree) -> Iterator[tuple[str, Entry]]:
-    waiting = ["/"]
-    while waiting:
-        directory = waiting.pop()
-        for name in tree.names(directory):
-            path = join(directory, name)
-            entry = tree.entry(path)
-            if entry is None:
-                continue
-            yield path, entry
-            if entry.type is Type.DIRECTORY:
-                waiting.append(path)
 
 
 def _forbid(decisions: Iterable[Decision], policy: Policy) -> None:

@@ -48,3 +48,8 @@ class Remembered:
     def listings(self) -> Mapping[str, Iterable[str]] | None:
         """Files of packages, where the tree tells them itself; see Packages."""
         return getattr(self.tree, "listings", None)
+
+    @property
+    def directories(self) -> tuple[str, ...] | None:
+        """Raw directories, where all of the tree lies in them; see Stack."""
+        return getattr(self.tree, "directories", None)
