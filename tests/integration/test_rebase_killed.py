@@ -32,7 +32,7 @@ WRITES: tuple[tuple[Any, str], ...] = (
     *((os, name) for name in ("lchown", "chmod", "setxattr", "utime")),
     *((place, name) for name in ("sync_file_system", "sync_directory")),
 )
-POINTS = 30
+POINTS = 20
 
 
 def run_until(scene: Scene, last: int) -> tuple[int, int]:

@@ -107,7 +107,7 @@ def flat(node: Node, path: str = "") -> Seen:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_rebase_is_the_three_way_rule_on_plain_trees(data: st.DataObject) -> None:
     both, only_old, only_new = data.draw(FILES), data.draw(WORK), data.draw(WORK)

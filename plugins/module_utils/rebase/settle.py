@@ -9,7 +9,7 @@ import dataclasses
 
 from ..layers.entry import Entry, Type
 from .decision import Action, Decision, Severity
-from .paths import ancestors
+from .paths import ancestors, parent
 from .refusal import Refusal
 from .sides import Sides
 
@@ -42,11 +42,15 @@ class _Places:
     def __init__(self, sides: Sides, decisions: dict[str, Decision]) -> None:
         self.sides = sides
         self.decisions = decisions
+        self.made: set[str] = {"/"}  # directories that are there with all above them
 
     def make_parents(self, path: str) -> None:
+        if parent(path) in self.made:
+            return
         for directory in ancestors(path):
             if not self._is_made(directory):
                 self.decisions[directory] = self._directory(directory)
+            self.made.add(directory)
 
     def follow(self, path: str) -> None:
         for directory in ancestors(path):
