@@ -40,3 +40,6 @@ class Connection(Local):
         if (directory / f"unreachable-{master_id}").exists():
             raise AnsibleConnectionFailure("No route to host")
         return super().exec_command(f"{directory}/enter {master_id} {shlex.quote(cmd)}", in_data, sudoable)
+
+    def reset(self) -> None:
+        """There is nothing that a reboot ends."""
