@@ -156,6 +156,7 @@ def test_a_guest_that_does_not_come_up_goes_back(lab: Lab, guests: Guests) -> No
     lab.reset_calls()
     left = pool(lab, master="noble")
     assert "could not boot noble:2 after its upgrade: diff3 is missing (rebase)" in left["plan_text"][1]
+    assert "could not boot noble:2" in instance(lab, "started", fails=True).msg
     assert lab.writes() == []
     back = instance(lab, "rolled_back")
     assert back["instance"]["boot"]["layer"] == "kept" and back["downtime"] is None  # it was down before
@@ -250,7 +251,7 @@ FAILURES = [
     ("VM.clean_shutdown", ["VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", "x"]),
     ("VBD.create", ["SR_BACKEND_FAILURE_47", "", "The SR is not available", ""]),
     ("VBD.destroy", ["INTERNAL_ERROR", "x"]),
-    ("VM.add_to_xenstore_data", ["INTERNAL_ERROR", "x"]),
+    ("VM.set_xenstore_data", ["INTERNAL_ERROR", "x"]),
     ("VDI.add_to_other_config", ["INTERNAL_ERROR", "x"]),
     ("VM.start_on", ["SR_BACKEND_FAILURE_46", "", "The VDI is not available", ""]),
 ]

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import MATRIX
-from tests.integration.test_killed import kill, points_of, run
-from tests.support.gate import Gate, Point, gate_of
+from tests.integration.test_killed import Way, kill, kill_everywhere, points_of, run
+from tests.support.gate import Gate, gate_of
 from tests.support.golden import make_golden, seal_again
 from tests.support.guests import Guests, guests_of
 from tests.support.lab import new_lab
@@ -35,7 +35,7 @@ def to(state: str, **options: Any) -> Options:
 
 @dataclass
 class Site:
-    """A lab with two versions of noble, an instance that has been on both, and how it looks on each."""
+    """A lab with two versions of noble, and an instance whose guest reports."""
 
     gate: Gate
     guests: Guests
@@ -45,12 +45,6 @@ class Site:
 
     def look(self) -> dict[str, list[Any]]:
         return picture(self.gate.lab)
-
-    def die(self, point: Point, options: Options) -> None:
-        kill(self.gate, point, "instance", options)
-
-    def points(self, options: Options) -> list[Point]:
-        return points_of(self.gate, "after", "instance", options)
 
 
 @pytest.fixture(scope="module")
@@ -68,60 +62,54 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def pictures(site: Site) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """How the host pool looks with the instance on the new version, and after it was rolled back, where it is."""
+def old(site: Site) -> dict[str, list[Any]]:
+    """How the host pool looks with the instance rolled back to the old version, where it is."""
     site.run(to("upgraded"))
     site.run(to("rolled_back"))
-    site.run(to("upgraded"))
-    new = site.look()
-    site.run(to("rolled_back"))
-    return new, site.look()
+    return site.look()
 
 
+Record = Callable[[str, object], None]
 #: What an upgrade writes.
 WRITTEN = {
-    "VM.add_to_other_config", "Async.VM.clean_shutdown", "VM.add_to_xenstore_data", "VM.remove_from_xenstore_data",
+    "VM.add_to_other_config", "Async.VM.clean_shutdown", "VM.set_xenstore_data",
     "Async.VBD.destroy", "VBD.create", "VDI.add_to_other_config", "Async.VM.start_on", "Async.VBD.unplug",
 }  # fmt: skip
 
 
-#: What is run after the death, and at which share of the points.
-THEN = [("again", 1), ("back", 1), ("apply", 3)]
-
-
-@pytest.mark.parametrize(("then", "every"), THEN)
-def test_upgrade(
-    site: Site, pictures: tuple[Any, Any], then: str, every: int, record_property: Callable[[str, object], None]
-) -> None:
-    new, old = pictures
-    points = site.points(to("upgraded"))[::every]
-    assert every > 1 or {point.call for point in points} >= WRITTEN
-    site.run(to("rolled_back"))
-    for point in points:
-        site.die(point, to("upgraded"))
-        if then == "apply":
-            site.run(POOL)
-            assert site.gate.lab.xapi.VM.get_power_state(find_vm(site.gate.lab, "web-001")) == "Running"
-        if then != "back":
-            site.run(to("upgraded"))
-            assert site.look() == new, f"upgrade killed {point}, then {then}"
-        site.run(to("rolled_back", master="noble:1"))
-        assert site.look() == old, f"upgrade killed {point}, then {then}"
+@pytest.mark.usefixtures("old")
+def test_the_same_run_again(site: Site, record_property: Record) -> None:
+    ways = [Way(to("upgraded"), "instance"), Way(to("rolled_back"), "instance")]
+    points = kill_everywhere(site.gate, "after", ways)
+    assert {point.call for point in points} >= WRITTEN
     record_property(MATRIX + "kill", len(points))
 
 
-@pytest.mark.parametrize(("then", "every"), [("again", 1), ("apply", 3)])
-def test_rollback(
-    site: Site, pictures: tuple[Any, Any], then: str, every: int, record_property: Callable[[str, object], None]
+def test_an_upgrade_is_rolled_back_from_wherever_it_is(
+    site: Site, old: dict[str, list[Any]], record_property: Record
 ) -> None:
-    _new, old = pictures
-    site.run(to("upgraded"))
-    points = site.points(to("rolled_back"))[::every]
+    points = points_of(site.gate, "after", "instance", to("upgraded"))
+    site.run(to("rolled_back"))
     for point in points:
-        site.run(to("upgraded"))
-        site.die(point, to("rolled_back"))
-        if then == "apply":
-            site.run(POOL)
+        kill(site.gate, point, "instance", to("upgraded"))
         site.run(to("rolled_back", master="noble:1"))
-        assert site.look() == old, f"rollback killed {point}, then {then}"
+        assert site.look() == old, f"killed {point}"
+    record_property(MATRIX + "kill", len(points))
+
+
+@pytest.mark.parametrize("state", ["upgraded", "rolled_back"])
+def test_apply_goes_on(site: Site, old: dict[str, list[Any]], state: str, record_property: Record) -> None:
+    """At some of the points: it does what the module itself would do next."""
+    other = {"upgraded": "rolled_back", "rolled_back": "upgraded"}[state]
+    if other == "upgraded":
+        site.run(to(other))
+    points = points_of(site.gate, "after", "instance", to(state))[::5]
+    clean = site.look()
+    for point in points:
+        site.run(to(other))
+        kill(site.gate, point, "instance", to(state))
+        site.run(POOL)
+        assert site.gate.lab.xapi.VM.get_power_state(find_vm(site.gate.lab, "web-001")) == "Running"
+        site.run(to(state))
+        assert site.look() == clean, f"killed {point}"
     record_property(MATRIX + "kill", len(points))

@@ -22,9 +22,10 @@ from ..plan.actions import Change
 from ..plan.changes import Item
 from ..plan.upgrade_changes import FinishMove, MoveMaster
 from ..xapi.errors import XapiError
-from . import alter_disks, alter_nics, alter_vm, overlay_disk, upgrade
+from . import alter_disks, alter_nics, alter_vm, overlay_disk, upgrade, upgrade_end, upgrade_notes
 from .change import check_vm, reattach
 from .disks import claim_disk
+from .master_disks import detach_root
 from .power import shut_down_vm, start_placed
 from .stopping import Stopped
 from .worksite import Worksite
@@ -53,10 +54,10 @@ _DO: Mapping[type, Callable[[Worksite, Instance, Any, bool], None]] = {
     overlay_changes.RevertOverlay: lambda site, of, item, _running: overlay_disk.revert_overlay(site, of, item),
     overlay_changes.DeleteOverlay: lambda site, of, item, _running: overlay_disk.delete_overlay(site, of, item),
     upgrade_changes.MoveMaster: lambda site, of, item, _running: upgrade.move(site, of, item),
-    upgrade_changes.FinishMove: lambda site, of, item, _running: upgrade.await_end(site, of, item, site.patience or 0),
-    upgrade_changes.DetachRoot: lambda site, _of, item, _running: upgrade.detach(site, item),
-    upgrade_changes.SetUpgradeTo: lambda site, of, item, _running: upgrade.set_upgrade_to(site, of, item),
-    upgrade_changes.ForgetPrevious: lambda site, of, item, _running: upgrade.forget_previous(site, of, item),
+    upgrade_changes.FinishMove: lambda site, of, item, _running: upgrade_end.await_end(site, of, item),
+    upgrade_changes.DetachRoot: lambda site, _of, item, _running: detach_root(site, item.attachment.ref),
+    upgrade_changes.SetUpgradeTo: lambda site, of, item, _running: upgrade_notes.set_upgrade_to(site, of, item),
+    upgrade_changes.ForgetPrevious: lambda site, of, item, _running: upgrade_notes.forget_previous(site, of, item),
     # A restart is over when the VM runs, see below.
     vm_changes.EndRestart: lambda _site, _of, _item, _running: None,
 }
@@ -89,7 +90,7 @@ def change(site: Worksite, action: Change) -> None:
         raise
     move = _move_in(action)
     if action.start and move and site.patience is not None:
-        upgrade.await_end(site, action.instance, move, site.patience)
+        upgrade_end.await_end(site, action.instance, move)
         site.record.downtime = time.monotonic() - begin if action.stop else None
 
 

@@ -11,6 +11,9 @@ from ..model.boot_report import BootReport, boot_report
 from ..xapi.client import Client
 from .stopping import Stopped
 
+#: Seconds within which a guest that has reported its failure has switched itself off, if that is its policy.
+_POWER_OFF = 10.0
+
 #: Seconds that one event.from may block.
 _POLL = 2.0
 
@@ -21,7 +24,7 @@ def wait_for_report(client: Client, vm: str, timeout: float) -> tuple[BootReport
     ``vm`` is a reference. An older report must have been removed before the start. Returns without a report when the VM
     has halted, is gone, or the time is up. Raises Stopped and XapiErrors.
     """
-    deadline = time.monotonic() + timeout
+    deadline, report = time.monotonic() + timeout, BootReport({})
     token, generation, power_state = "", client.generation, ""
     while True:
         if client.stopping.is_set():
@@ -36,7 +39,7 @@ def wait_for_report(client: Client, vm: str, timeout: float) -> tuple[BootReport
             snapshot = event.get("snapshot") or {}
             power_state = snapshot.get("power_state", "Halted")
             report = boot_report(snapshot.get("xenstore_data", {}))
-            if report.state or power_state == "Halted":
-                return report, power_state
-        if not left:
-            return BootReport({}), power_state
+        if report.state not in ("", "failed") or power_state == "Halted" or not left:
+            return report, power_state
+        if report.state:
+            deadline = min(deadline, time.monotonic() + _POWER_OFF)

@@ -27,7 +27,7 @@ from .master_disks import attach_master, version_labels
 from .power import shut_down_vm, start_placed
 from .replace import replace_disk
 from .seeding import make_overlay
-from .upgrade import clear
+from .upgrade_notes import clear
 from .worksite import Worksite
 
 

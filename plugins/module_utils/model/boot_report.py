@@ -9,11 +9,16 @@ removes it before.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
 from dataclasses import dataclass
 from typing import Mapping, Union
 
 REPORT_KEY = "vm-data/skinnybox/report"
+
+#: Characters of a reason that people are shown.
+_LONGEST = 1000
+
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 def guest_report(text: str) -> dict[str, str]:
@@ -40,9 +45,19 @@ class BootReport:
     @property
     def reason(self) -> str:
         """Why the boot failed, as a sentence without its period; empty when the guest does not say."""
-        reason = (self.values.get("reason") or self.values.get("message") or "").rstrip(".")
-        code = self.values.get("code", "")
+        reason = _shown(self.values.get("reason") or self.values.get("message") or "").rstrip(".")
+        code = _shown(self.values.get("code", ""))
         return f"{reason or 'it does not say why'} ({code})" if code else reason
+
+    def trouble(self, master_id: str) -> str:
+        """Why the instance has not come up from this master version, without a period; empty when it has."""
+        if self.is_running_on(master_id):
+            return ""
+        if self.state == "running":
+            return "it has come up from another version"
+        if self.state == "degraded":
+            return f"it runs without its overlay and keeps nothing{': ' if self.reason else ''}{self.reason}"
+        return self.reason or self.state
 
     def as_data(self) -> dict[str, Union[str, int, float]]:
         """The report as plain data, with numbers as numbers."""
@@ -54,10 +69,12 @@ def boot_report(xenstore_data: Mapping[str, str]) -> BootReport:
     return BootReport(guest_report(xenstore_data.get(REPORT_KEY, "")))
 
 
+def _shown(text: str) -> str:
+    """What the guest says, fit for a message."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST])
+
+
 def _number(text: str) -> Union[str, int, float]:
-    if not text[:1].isdecimal():
+    if not _NUMBER.fullmatch(text):
         return text
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
+    return float(text) if "." in text else int(text)

@@ -199,6 +199,8 @@ class Change(OnInstance):
 
     def objects(self) -> tuple[str, ...]:
         disks = [item.disk for item in self.items if isinstance(item, ON_DISKS)]
+        # What an overlay was used with last stands in its labels.
+        disks += [self.instance.overlay for item in self.items if isinstance(item, MoveMaster)]
         return (self.instance.vm.uuid, *(disk.uuid for disk in disks if disk))
 
     def text(self) -> str:

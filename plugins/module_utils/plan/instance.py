@@ -27,6 +27,7 @@ from .rebuild import plan_rebuild
 from .refusal import Refused
 from .spec import MasterName, VmPoolSpec
 from .upgrade_changes import MoveMaster
+from .upgrade_rest import unfinished
 from .upgrade_states import state_items
 from .vm_changes import EndRestart
 
@@ -108,6 +109,9 @@ def _change(wish: InstanceWish, pool: HostPool, instance: Instance, plan: VmPool
         return replace(plan, actions=(*plan.actions, *_assigned(spec, pool, _only(wish, instance, asked), instance)))
     if asked:
         spec = replace(spec, allow_restart=spec.allow_restart or wish.when == "now")
+    rest = unfinished(pool, instance)
+    if rest.stays_down and not asked and wish.state in ("started", "restarted"):
+        raise Refused(f"{wish.name} (VM {instance.vm.uuid}) {rest.note}.")
     is_restarted = wish.state == "restarted" and instance.vm.power_state == "Running"
     found = keep(spec, pool, drift, instance, asked, is_restarted)
     actions = [_forced(action, wish.force) for action in found]

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Iterable, Mapping, Sequence
 
+from ..model.labels import Kind
 from ..model.records import NULL, Disk, HostPool, StorageRepository, VirtualMachine
 from .actions import Action, Change, Create, Reattach, Remove, RemoveOverlay, Start, Stop, Tidy, VmPoolPlan
 from .capacity import Capacity, Layout, Needs, hosts_of, memory_of, memory_overhead
@@ -64,6 +65,10 @@ def layout_of(pool: HostPool, create: Create) -> Layout:
     return Layout(root_sr, create.overlay_sr.ref, _by_name(pool, taken))
 
 
+#: Kinds of disks of which an instance gets others when it moves to another version.
+_OF_MASTERS = (Kind.ROOT.value, Kind.BOOT.value)
+
+
 def needs_of_instance(pool: HostPool, action: Start | Reattach | Change, hardware: Hardware) -> Needs:
     """What an instance needs that is to be started."""
     vm = action.instance.vm
@@ -75,7 +80,8 @@ def needs_of_instance(pool: HostPool, action: Start | Reattach | Change, hardwar
         networks |= {nic.network.ref for nic in lost.nics}
     move = next((item for item in getattr(action, "items", ()) if isinstance(item, MoveMaster)), None)
     if move:
-        disks += [disk for disk in (move.target.root, move.target.boot) if disk]
+        roots = (move.target.root, move.target.boot, move.source.root if move.source and move.position else None)
+        disks = [disk for disk in disks if disk.labels.kind not in _OF_MASTERS] + [disk for disk in roots if disk]
     overlay = action.instance.overlay
     srs = Counter({disk.sr: 0 for disk in disks})
     return Needs(

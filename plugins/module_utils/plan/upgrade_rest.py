@@ -43,7 +43,7 @@ def unfinished(pool: HostPool, instance: Instance, is_awaited: bool = False) -> 
     if report.is_running_on(move.target):
         return Unfinished((finish,))
     if report.state:
-        return Unfinished(note=_failed(move, title, report.reason or report.state), stays_down=True)
+        return Unfinished(note=_failed(move, title, report.trouble(move.target)), stays_down=True)
     is_booting = instance.vm.power_state == "Running" and is_awaited
     return Unfinished((finish,)) if is_booting else Unfinished()
 
@@ -63,9 +63,9 @@ def _interrupted(pool: HostPool, instance: Instance, move: Move, title: str) -> 
 
 def _failed(move: Move, title: str, reason: str) -> str:
     if move.is_back:
-        return f"could not boot {title} after its rollback: {reason.rstrip('.')}. Look at its console"
+        return f"could not boot {title} after its rollback: {reason}. Look at its console"
     return (
-        f"could not boot {title} after its upgrade: {reason.rstrip('.')}. Roll it back (module instance, state "
+        f"could not boot {title} after its upgrade: {reason}. Roll it back (module instance, state "
         "rolled_back), or mend the cause and upgrade it again (state upgraded)"
     )
 

@@ -79,12 +79,13 @@ def _interrupted(view: View, instance: Instance, move: Move) -> Finding:
 
 
 def _failed(view: View, instance: Instance, move: Move) -> Finding:
-    reason, title = boot_report(instance.vm.xenstore_data).reason, title_of(view.pool, move.target)
+    reason = boot_report(instance.vm.xenstore_data).trouble(move.target)
+    title = title_of(view.pool, move.target)
     return Finding(
         "upgrade-failed",
         Severity.WARNING,
         subject(instance.vm),
-        f"did not boot from {title} after it was moved there{': ' if reason else ''}{reason}",
+        f"did not boot from {title} after it was moved there: {reason}",
         "look at its console" + ("" if move.is_back else "; roll it back (module instance, state rolled_back)"),
         **view.concerned(instance.vm.labels),
     )
