@@ -38,7 +38,8 @@ def wait_for_report(client: Client, vm: str, timeout: float) -> tuple[BootReport
         for event in batch["events"]:
             snapshot = event.get("snapshot") or {}
             power_state = snapshot.get("power_state", "Halted")
-            report = boot_report(snapshot.get("xenstore_data", {}))
+            told = boot_report(snapshot.get("xenstore_data", {}))
+            report = told if told.state else report
         if report.state not in ("", "failed") or power_state == "Halted" or not left:
             return report, power_state
         if report.state:
