@@ -61,6 +61,15 @@ def test_files_of_all_sources_are_installed_once(packed: str, target: Path) -> N
     assert install(target, packed, "lib/own") == set()
 
 
+def test_modules_in_owned_directories_are_compiled(packed: str, target: Path) -> None:
+    install(target, packed, "lib/own")
+    (compiled,) = (target / "lib/own/python/__pycache__").iterdir()
+    compiled.unlink()
+    (compiled.parent / "gone.pyc").write_text("")
+    assert install(target, packed, "lib/own") == {str((compiled.parent / "gone.pyc").relative_to(target))}
+    assert list(compiled.parent.iterdir()) == [compiled]
+
+
 def test_check_mode_says_the_same_and_writes_nothing(packed: str, target: Path) -> None:
     assert install(target, packed, "lib/own", mode="check") == ALL
     assert list(target.iterdir()) == []

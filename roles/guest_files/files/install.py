@@ -11,6 +11,8 @@ Prints the path of each file that was not yet as it should be; with ``check`` no
 from __future__ import annotations
 
 import base64
+import compileall
+import importlib.util
 import json
 import os
 import pathlib
@@ -43,6 +45,11 @@ def install(path: pathlib.Path, mode: int, content: bytes) -> None:
     temporary.replace(path)
 
 
+def byte_code(path: pathlib.Path) -> pathlib.Path:
+    """Return where Python keeps the byte code of a module."""
+    return pathlib.Path(importlib.util.cache_from_source(str(path)))
+
+
 def leftovers(owned: pathlib.Path, wanted: set[pathlib.Path]) -> list[pathlib.Path]:
     """Return what is in an owned directory and neither wanted nor a directory of what is, the deepest first."""
     found = [pathlib.Path(top, name) for top, names, files in os.walk(owned, topdown=False) for name in files + names]
@@ -67,7 +74,10 @@ def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
     """Do, or with mode ``check`` only print, what is missing and what is too much."""
     packed = json.loads(zlib.decompress(base64.b64decode(sys.stdin.read())))
     files = {target / name: (bits, content.encode("latin-1")) for name, bits, content in packed}
-    for path in (path for directory in owned for path in leftovers(target / directory, set(files))):
+    # What runs from a read-only disk would compile its modules anew at each start.
+    modules = [path for path in files if path.suffix == ".py" and any(target / name in path.parents for name in owned)]
+    wanted = {*files, *map(byte_code, modules)}
+    for path in (path for directory in owned for path in leftovers(target / directory, wanted)):
         print(path)
         if mode == "install":
             remove(path)
@@ -77,6 +87,8 @@ def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
         print(path)
         if mode == "install":
             install(path, bits, content)
+    for path in modules if mode == "install" else []:
+        compileall.compile_file(path, quiet=1)  # when it is not up to date
 
 
 if __name__ == "__main__":
