@@ -29,6 +29,8 @@ from tests.support.lab import PASSWORD
 from tests.support.state import find_disk, find_vm
 from tools.xapi_client import attach
 
+SEAL = str(Path(__file__).with_name("seal.yml"))
+PREVIEW = str(Path(__file__).with_name("preview.yml"))
 POOL = "app"
 NAMES = ("app-001", "app-002", "app-003")
 CHANGES = dict(zip(NAMES, (scenario.NEWER, scenario.OLDER, scenario.FILES), strict=True))
@@ -92,7 +94,7 @@ def ready(
 
     def patch() -> Play:
         lab.run_script(address, scenario.SECOND_MASTER, packages)
-        return run_playbook(golden.inventory, str(Path(__file__).with_name("seal.yml")))
+        return run_playbook(golden.inventory, SEAL, "-e", f"ansible_host={address}")
 
     with ThreadPoolExecutor() as threads:
         patching = threads.submit(patch)
@@ -209,7 +211,7 @@ def previews(lab: GuestLab, ready: Upgrade, golden: Golden, tmp_path_factory: py
     inventory = directory / "inventory.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
     words = ["-e", f"manifest={manifest['path']}", "-e", f"results={directory}"]
-    done = run_playbook(inventory, str(Path(__file__).with_name("preview.yml")), *words)
+    done = run_playbook(inventory, PREVIEW, *words)
     assert done.status == 0, done.output
     return {name: json.loads((directory / f"{name}.json").read_text()) for name in NAMES}
 
