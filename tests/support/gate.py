@@ -9,19 +9,21 @@ It reads what passes in both of XAPI's forms, XML-RPC and JSON-RPC, and uploads.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
 import signal
+import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import IO
 from urllib.parse import urlsplit
 
 from .lab import Lab
@@ -53,13 +55,15 @@ def is_write(name: str) -> bool:
     return not _NO_WRITE.search(name)
 
 
-class Gate(ThreadingHTTPServer):
+class Gate(ThreadingTCPServer):
     """Forwards requests and counts the writes. After ``arm`` it kills at the one that was asked for."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, lab: Lab) -> None:
-        self.lab, self.target = lab, urlsplit(lab.url).netloc
+        parts = urlsplit(lab.url)
+        self.lab, self.target = lab, (parts.hostname, parts.port)
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self._lock = threading.Lock()
@@ -136,83 +140,90 @@ def family(process: int) -> list[int]:
     return found
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(StreamRequestHandler):
+    """A connection of the process, and one to the lab that lasts as long. What passes stays as it is, byte by byte."""
+
     server: Gate
-    protocol_version = "HTTP/1.1"
     # One packet an answer: otherwise each of them waits for an acknowledgement.
     wbufsize = -1
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:
-        self._forward(b"", f"GET {self._path}")
+    def handle(self) -> None:
+        with socket.create_connection(self.server.target, timeout=60) as lab, lab.makefile("rb") as answers:
+            lab.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            while head := _head_of(self.rfile):
+                body = _whole(self.rfile, _length(head) or 0)
+                name = _name_of(head, body)
+                with self.server.under_way(name):
+                    if not self._pass_on(name, head + body, lab, answers):
+                        return
 
-    def do_POST(self) -> None:
-        body = self._body()
-        self._forward(body, _name_of(body))
-
-    def do_PUT(self) -> None:
-        self._forward(self._body(), f"PUT {self._path}")
-
-    @property
-    def _path(self) -> str:
-        return urlsplit(self.path).path
-
-    def _body(self) -> bytes:
-        length = int(self.headers["Content-Length"])
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise ConnectionResetError("the process died in the middle of a request")
-        return body
-
-    def _forward(self, body: bytes, name: str) -> None:
-        with self.server.under_way(name):
-            self._pass_on(body, name)
-
-    def _pass_on(self, body: bytes, name: str) -> None:
+    def _pass_on(self, name: str, request: bytes, lab: socket.socket, answers: IO[bytes]) -> bool:
+        """Have the lab answer a request; whether another one may follow it."""
         if self.server.killed_at:
-            self.close_connection = True
-            return
+            return False
         strikes = self.server.strikes(name)
         if strikes and self.server.point.when == "before":
-            self._die(name)
-            return
-        connection = http.client.HTTPConnection(self.server.target, timeout=60)
-        headers = {"Content-Type": self.headers["Content-Type"]} if "Content-Type" in self.headers else {}
-        try:
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            if strikes:
-                answer.read()
-                self._die(name)
-            else:
-                self._answer(answer)
-        except (OSError, http.client.HTTPException):
-            self.close_connection = True
-        finally:
-            connection.close()
-
-    def _die(self, name: str) -> None:
-        self.server.kill(name)
-        self.close_connection = True
-
-    def _answer(self, answer: http.client.HTTPResponse) -> None:
-        self.send_response(answer.status)
-        length = answer.getheader("Content-Length")
-        # A disk's data goes out without a length: the end of the connection ends it.
-        self.send_header(*(("Connection", "close") if length is None else ("Content-Length", length)))
-        for header in ("Content-Type", "Location"):
-            if value := answer.getheader(header):
-                self.send_header(header, value)
-        self.end_headers()
-        while piece := answer.read(1 << 16):
+            self.server.kill(name)
+            return False
+        lab.sendall(request)
+        head = _head_of(answers)
+        length = _length(head)
+        if strikes:
+            # Without a length, the end of the connection ends it.
+            answers.read(-1 if length is None else length)
+            self.server.kill(name)
+            return False
+        self.wfile.write(head)
+        for piece in _pieces(answers, length):
             self.wfile.write(piece)
+        self.wfile.flush()
+        return length is not None and not _CLOSES.search(head)
 
-    def log_message(self, *arguments: object) -> None:
-        """Not to the console."""
+
+_LENGTH = re.compile(rb"^content-length: *(\d+)", re.I | re.M)
+_CLOSES = re.compile(rb"^connection: *close", re.I | re.M)
 
 
-def _name_of(body: bytes) -> str:
-    """The method that a request calls, in XML-RPC or JSON-RPC."""
+def _head_of(stream: IO[bytes]) -> bytes:
+    """The first line and the headers of a request or an answer, with the empty line; nothing at the stream's end."""
+    lines = []
+    while line := stream.readline():
+        lines.append(line)
+        if line == b"\r\n":
+            break
+    return b"".join(lines)
+
+
+def _length(head: bytes) -> int | None:
+    """How many bytes follow, where that is said."""
+    match = _LENGTH.search(head)
+    return int(match[1]) if match else None
+
+
+def _whole(stream: IO[bytes], length: int) -> bytes:
+    """So many bytes. Raises ConnectionResetError when there are fewer: the process has died in between."""
+    found = stream.read(length)
+    if len(found) < length:
+        raise ConnectionResetError("the process died in the middle of a request")
+    return found
+
+
+def _pieces(stream: IO[bytes], length: int | None) -> Iterator[bytes]:
+    """So many bytes, or all there are, in pieces. Raises ConnectionResetError when there are fewer."""
+    left = sys.maxsize if length is None else length
+    while left and (piece := stream.read(min(left, 1 << 16))):
+        left -= len(piece)
+        yield piece
+    if left and length is not None:
+        raise ConnectionResetError("the lab ended the connection in the middle of an answer")
+
+
+def _name_of(head: bytes, body: bytes) -> str:
+    """The method that a request calls, in XML-RPC or JSON-RPC; of what is no call, HTTP's method and the path."""
+    verb, path, _version = head.split(b"\r\n", 1)[0].decode().split(" ")
+    if verb != "POST":
+        return f"{verb} {urlsplit(path).path}"
     if match := _METHOD.search(body):
         return match[1].decode()
     return str(json.loads(body)["method"])
@@ -222,7 +233,7 @@ def _name_of(body: bytes) -> str:
 def gate_of(lab: Lab) -> Iterator[Gate]:
     """A gate before a lab."""
     with Gate(lab) as gate:
-        thread = threading.Thread(target=gate.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=gate.serve_forever, kwargs={"poll_interval": 0.1})
         thread.start()
         try:
             yield gate
