@@ -73,8 +73,8 @@ class Import:
             return
         if entry.type is Type.FILE:
             file = tar.extractfile(member)
-            assert file
-            _write(file, target, entry.size, member.issparse())  # type: ignore[arg-type]
+            if file is not None:  # as it is of every file
+                _write(file, target, entry.size, member.issparse())  # type: ignore[arg-type]
         elif entry.type is Type.DIRECTORY:
             os.mkdir(target, 0o700)  # noqa: PTH102
         elif entry.type is Type.LINK:

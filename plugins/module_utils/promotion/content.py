@@ -97,7 +97,8 @@ class _Finder:
             return None
 
     def _change(self, raw: Raw) -> Change | None:
-        assert raw.entry
+        if raw.entry is None:
+            return None
         below = self.master.entry(raw.path)
         if raw.path in ACCOUNTS or (_is_directory(raw.entry) and raw.entry == below):
             return None

@@ -38,7 +38,7 @@ def main() -> int:
         place = traceback.extract_tb(problem.__traceback__)[-1]
         where = f"{Path(place.filename).name} line {place.lineno}"
         return _fail(f"A fault of the rebase tool ({where}): {problem!r}; the old layer is as it was")
-    print(";".join(f"{name}={value}" for name, value in numbers.items()))
+    sys.stdout.write(";".join(f"{name}={value}" for name, value in numbers.items()) + "\n")
     return 0
 
 
@@ -54,9 +54,9 @@ def _options() -> argparse.Namespace:
 
 
 def _fail(sentence: str) -> int:
-    print(" ".join(sentence.split())[:_LONGEST], file=sys.stderr)
+    sys.stderr.write(" ".join(sentence.split())[:_LONGEST] + "\n")
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

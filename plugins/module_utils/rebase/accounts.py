@@ -44,7 +44,8 @@ class Accounts:
         for path, text in self.texts.items():
             content = text.encode(errors="surrogateescape")
             base, ours, theirs = (tree.entry(path) for tree in (sides.base, sides.ours, sides.theirs))
-            assert ours and theirs  # as they have texts
+            if ours is None or theirs is None:  # it has a text, so both are there
+                continue
             severities = [severity for severity, _reason in self.notes[path]]
             worst = max(severities, key=list(Severity).index, default=Severity.CLEAN)
             reason = "; ".join(reason for _severity, reason in self.notes[path])

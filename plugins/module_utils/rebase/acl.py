@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import struct
-from typing import Mapping
+from typing import Mapping, Union
 
 ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _VERSION = struct.Struct("<I")  # 2
 _ENTRY = struct.Struct("<HHI")  # tag, permissions, number
 _USER, _GROUP = 0x02, 0x08  # tags of entries for a named user or group
 
-Attributes = Mapping[str, bytes] | tuple[()]
+Attributes = Union[Mapping[str, bytes], tuple[()]]
 
 
 def renumber_acls(xattrs: Attributes, uids: Mapping[int, int], gids: Mapping[int, int]) -> Attributes:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -50,7 +51,8 @@ class _Builder:
         set_times(self.upper, os.lstat(_place(self.sides.ours, "/")))
 
     def _write(self, decision: Decision, target: str) -> None:
-        assert decision.entry is not None and decision.content is not None
+        if decision.entry is None or decision.content is None:
+            raise ValueError(f"{decision.path} is to be written, but not what")
         write_file(target, decision.content, decision.entry)
         places = [tree.location(decision.path) for tree in (self.sides.ours, self.sides.theirs)]
         times = [os.lstat(place) for place in places if place is not None]
@@ -59,7 +61,8 @@ class _Builder:
 
     def _copy(self, decision: Decision, target: str) -> None:
         entry = decision.entry
-        assert entry is not None
+        if entry is None:
+            raise ValueError(f"{decision.path} is to be copied, but not as what")
         tree = self.sides.ours if decision.action is Action.KEEP else self.sides.theirs
         place = tree.location(decision.source or decision.path)
         status = os.lstat(place) if place is not None else None
@@ -69,7 +72,8 @@ class _Builder:
             if status is not None:
                 self.directories.append((target, status))
             return
-        assert place is not None and status is not None
+        if place is None or status is None:
+            raise FileNotFoundError(errno.ENOENT, "it is gone while it was copied", decision.path)
         if self._link(entry, status, target):
             return
         if entry.type is Type.FILE:
@@ -97,5 +101,6 @@ class _Builder:
 
 def _place(tree: Tree, path: str) -> str:
     place = tree.location(path)
-    assert place is not None, path
+    if place is None:
+        raise FileNotFoundError(errno.ENOENT, "it is gone while it was copied", path)
     return place

@@ -84,7 +84,8 @@ def _status(databases: Databases) -> str:
 
 def _selection(verdict: Verdict) -> str:
     """The winner's status with the selection (install, hold, deinstall) of the side that changed it."""
-    assert verdict.winner is not None
+    if verdict.winner is None:
+        raise ValueError("a package that nobody has has no selection")
     wanted, _space, state = verdict.winner.status.partition(" ")
     if verdict.ours is None or verdict.theirs is None:
         return verdict.winner.status

@@ -42,7 +42,7 @@ def _upgraded(databases: Databases, verdict: Verdict) -> Iterator[Decision]:
         if path in conffiles or not databases.touched(path):
             continue
         base, ours, theirs = (tree.entry(path) for tree in (sides.base, sides.ours, sides.theirs))
-        if not (base and ours and theirs) or not base.type is ours.type is theirs.type is Type.FILE:
+        if not (base and ours and theirs) or {base.type, ours.type, theirs.type} != {Type.FILE}:
             continue
         if unchanged(sides.ours, sides.base, path) or _same_bytes(sides.base, sides.theirs, path):
             continue
@@ -183,6 +183,6 @@ def _same_bytes(one: Tree, other: Tree, path: str) -> bool:
 
 def _attributes(base: Entry | None, ours: Entry | None, theirs: Entry | None) -> Entry | None:
     """The new master's file with the attributes that the instance gave its own; None when there is nothing to merge."""
-    if not (base and ours and theirs) or not base.type is ours.type is theirs.type is Type.FILE:
+    if not (base and ours and theirs) or {base.type, ours.type, theirs.type} != {Type.FILE}:
         return None
     return dataclasses.replace(entries.merge(base, ours, theirs), size=theirs.size)

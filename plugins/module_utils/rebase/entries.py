@@ -34,7 +34,7 @@ def merge(base: Entry | None, ours: Entry, theirs: Entry) -> Entry:
 
 def quarrel(base: Entry | None, ours: Entry, theirs: Entry) -> bool:
     """Whether both sides changed a field, each to something else, so that :func:`merge` had to choose."""
-    return merge(base, ours, theirs) != dataclasses.replace(merge(base, theirs, ours), size=ours.size)
+    return merge(base, ours, theirs) != dataclasses.replace(merge(base, ours=theirs, theirs=ours), size=ours.size)
 
 
 def _merged(base: T, ours: T, theirs: T) -> T:

@@ -26,7 +26,8 @@ def merged_file(sides: Sides, path: str, merge: Merge, rule: str, empty: bool = 
     if base is not None and base.type is not Type.FILE:
         base = None
     entry = entries.merge(base, ours, theirs) if ours and theirs else ours or theirs
-    assert entry is not None
+    if entry is None:
+        return
     try:
         before, mine, new = (text_of(tree, path) for tree in (sides.base, sides.ours, sides.theirs))
     except ContentUnknown:

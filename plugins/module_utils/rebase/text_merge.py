@@ -39,7 +39,7 @@ def merge(sides: Sides, path: str) -> Iterable[Decision]:
     None when it is no text. Raises Refusal when diff3 is missing.
     """
     base, ours, theirs = (tree.entry(path) for tree in (sides.base, sides.ours, sides.theirs))
-    if ours is None or theirs is None or not ours.type is theirs.type is Type.FILE:
+    if ours is None or theirs is None or {ours.type, theirs.type} != {Type.FILE}:
         return
     entry = entries.merge(base, ours, theirs)
     if max(ours.size, theirs.size) > LARGEST:

@@ -158,11 +158,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = vacuum(given.overlay, given.master, given.id)
     except (VacuumRefused, OSError) as problem:
-        print(problem, file=sys.stderr)
+        sys.stderr.write(f"{problem}\n")
         return 1
-    print(";".join(f"{name}={result[name]}" for name in (*summary(()), "seconds")))
+    sys.stdout.write(";".join(f"{name}={result[name]}" for name in (*summary(()), "seconds")) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
