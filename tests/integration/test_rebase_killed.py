@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -40,13 +41,11 @@ def run_until(scene: Scene, last: int) -> tuple[int, int]:
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
-        count = 0
+        numbers = itertools.count(1)  # files are copied by several threads
 
         def counted(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any, **options: Any) -> Any:
-                nonlocal count
-                count += 1
-                if count == last:
+                if next(numbers) == last:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return function(*arguments, **options)
 
@@ -57,7 +56,7 @@ def run_until(scene: Scene, last: int) -> tuple[int, int]:
             for module, name in WRITES:
                 setattr(module, name, counted(getattr(module, name)))
             rebase(scene.job)
-            tell(writing, count.to_bytes(4, "little"))
+            tell(writing, (next(numbers) - 1).to_bytes(4, "little"))
             status = 0
         except BaseException:
             traceback.print_exc()

@@ -59,8 +59,9 @@ def do(path: Path, other: Path, verb: str, number: int) -> None:
     elif verb == "remove":
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     elif verb == "renew":
-        shutil.rmtree(path)
-        path.mkdir()
+        if path.is_dir() and not path.is_symlink():  # rmtree opens what is there, and waits for ever at a fifo
+            shutil.rmtree(path)
+            path.mkdir()
     elif verb == "link":
         os.link(path, other, follow_symlinks=False)
     elif verb == "symlink":

@@ -12,6 +12,7 @@ from typing import Collection, Mapping
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.entry import Entry, Type
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.tree import ContentUnknown
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.remembered import Remembered
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.sides import Sides
 
 #: A file's content, a link's target, or a whole entry.
@@ -75,7 +76,7 @@ def three_sides(
         if before.entries.get(path) != mine.entries.get(path) or before.contents.get(path) != mine.contents.get(path)
     ]
     touched = [path for path in differing if mine.entry(path) or not _is_gone(mine, path.rpartition("/")[0])]
-    return Sides(before, mine, trees[2], trees[2], tuple(touched), frozenset())
+    return Sides(before, Remembered(mine), trees[2], trees[2], tuple(touched), frozenset())
 
 
 def _is_gone(tree: MemoryTree, directory: str) -> bool:

@@ -36,6 +36,7 @@ class Raw:
     links: int = 1  # names that the file has, all of them in this layer
     allocated: int = 0  # bytes on the disk
     modified: float = 0.0  # seconds since the epoch
+    status: os.stat_result | None = None  # lstat, of which the fields above are
 
 
 class Upper:
@@ -82,7 +83,7 @@ class Upper:
 
 def _raw(path: str, location: str, status: os.stat_result) -> Raw:
     if is_whiteout(status):
-        return Raw(path, location, None, inode=status.st_ino, links=status.st_nlink)
+        return Raw(path, location, None, inode=status.st_ino, links=status.st_nlink, status=status)
     attributes = raw_attributes(location)
     opaque = _check(path, attributes)
     return Raw(
@@ -94,6 +95,7 @@ def _raw(path: str, location: str, status: os.stat_result) -> Raw:
         links=1 if stat.S_ISDIR(status.st_mode) else status.st_nlink,
         allocated=status.st_blocks * 512,
         modified=status.st_mtime,
+        status=status,
     )
 
 

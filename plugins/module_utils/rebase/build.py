@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
-from .copying import copy_file, make_node, make_whiteout, set_attributes, set_times, write_file
+from .copies import Copies, Copy
+from .copying import make_node, make_whiteout, set_attributes, set_times, write_file
 from .decision import Action, Decision
 from .engine import Decisions
 from .sides import Sides
@@ -19,16 +20,19 @@ from .sides import Sides
 
 def build(sides: Sides, decisions: Decisions, upper: str) -> None:
     """Fill an empty directory, which exists. Raises OSError, and leaves then what it has made so far."""
-    builder = _Builder(sides, upper)
-    for decision in decisions:
-        builder.make(decision)
+    with Copies() as copies:
+        builder = _Builder(sides, upper, copies)
+        for decision in decisions:
+            builder.make(decision)
     builder.finish()
 
 
 class _Builder:
-    def __init__(self, sides: Sides, upper: str) -> None:
+    def __init__(self, sides: Sides, upper: str, copies: Copies) -> None:
         self.sides = sides
         self.upper = upper
+        self.copies = copies
+        self.links: list[tuple[str, str]] = []  # made when what they are names of has been copied
         self.directories: list[tuple[str, os.stat_result]] = []
         self.linked: dict[tuple[int, int], list[tuple[Entry, str]]] = {}  # inode of a source -> its copies
 
@@ -43,6 +47,8 @@ class _Builder:
 
     def finish(self) -> None:
         """Directories get their times last, the innermost first: what is made in them changes them."""
+        for first, target in self.links:
+            os.link(first, target, follow_symlinks=False)
         root = self.sides.ours.entry("/")
         if root is not None:
             set_attributes(self.upper, root)
@@ -63,9 +69,7 @@ class _Builder:
         entry = decision.entry
         if entry is None:
             raise ValueError(f"{decision.path} is to be copied, but not as what")
-        tree = self.sides.ours if decision.action is Action.KEEP else self.sides.theirs
-        place = tree.location(decision.source or decision.path)
-        status = os.lstat(place) if place is not None else None
+        place, status = self._source(decision)
         if entry.type is Type.DIRECTORY:
             Path(target).mkdir(0o700)
             set_attributes(target, entry)
@@ -77,7 +81,7 @@ class _Builder:
         if self._link(entry, status, target):
             return
         if entry.type is Type.FILE:
-            copy_file(place, status, target, entry)
+            self.copies.add(Copy(place, status, target, entry))
             return
         if entry.type is Type.LINK:
             Path(target).symlink_to(entry.target)
@@ -86,6 +90,14 @@ class _Builder:
         set_attributes(target, entry)
         set_times(target, status)
 
+    def _source(self, decision: Decision) -> tuple[str | None, os.stat_result | None]:
+        """Where what is copied lies, with its lstat."""
+        path = decision.source or decision.path
+        if decision.action is Action.KEEP:
+            return self.sides.ours.location(path), self.sides.ours.status(path)
+        place = self.sides.theirs.location(path)
+        return place, os.lstat(place) if place is not None else None
+
     def _link(self, entry: Entry, status: os.stat_result, target: str) -> bool:
         """Names of one file stay names of one file, where they are to have the same attributes."""
         if status.st_nlink < 2:
@@ -93,7 +105,7 @@ class _Builder:
         copies = self.linked.setdefault((status.st_dev, status.st_ino), [])
         for made, first in copies:
             if made == entry:
-                os.link(first, target, follow_symlinks=False)
+                self.links.append((first, target))
                 return True
         copies.append((entry, target))
         return False

@@ -25,7 +25,7 @@ def gather(base: Tree, ours: Tree, lower: Tree, changes: Iterable[Raw]) -> tuple
     raws = [raw for raw in changes if raw.path != "/"]
     lower = Remembered(lower)
     before, after = WithInstanceFiles(Remembered(base)), WithInstanceFiles(lower)
-    ours = Remembered(ours, {raw.path: raw.entry for raw in raws})
+    ours = Remembered(ours, raws)
     accounts = read(before, ours, after)
     sides = Sides(
         base=_renumbered(before, accounts.base),

@@ -5,20 +5,28 @@
 
 from __future__ import annotations
 
+import os
 from typing import Iterable, Mapping
 
 from ..layers.entry import Entry
 from ..layers.tree import Tree
+from ..layers.upper import Raw
 
 
 class Remembered:
     """A Tree that does not change meanwhile; rules ask it about the same paths again and again."""
 
-    def __init__(self, tree: Tree, known: Mapping[str, Entry | None] | None = None) -> None:
-        """``known`` are entries that have been read already."""
+    def __init__(self, tree: Tree, known: Iterable[Raw] = ()) -> None:
+        """``known`` are files of the tree's topmost directory, which have been read already."""
         self.tree = tree
-        self._entries = dict(known or {})
+        self._entries: dict[str, Entry | None] = {}
         self._locations: dict[str, str | None] = {}
+        self._statuses: dict[str, os.stat_result] = {}
+        for raw in known:
+            self._entries[raw.path] = raw.entry
+            self._locations[raw.path] = raw.location if raw.entry else None
+            if raw.entry and raw.status:
+                self._statuses[raw.path] = raw.status
 
     def entry(self, path: str) -> Entry | None:
         """See Tree."""
@@ -43,6 +51,15 @@ class Remembered:
         if path not in self._locations:
             self._locations[path] = self.tree.location(path)
         return self._locations[path]
+
+    def status(self, path: str) -> os.stat_result | None:
+        """Lstat of the file where it really lies; None when it lies nowhere. Raises OSError."""
+        if path not in self._statuses:
+            place = self.location(path)
+            if place is None:
+                return None
+            self._statuses[path] = os.lstat(place)
+        return self._statuses[path]
 
     @property
     def listings(self) -> Mapping[str, Iterable[str]] | None:

@@ -10,6 +10,7 @@ from typing import Callable, Iterable
 
 from ..layers.tree import Tree
 from .decision import Decision
+from .remembered import Remembered
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Sides:
     """
 
     base: Tree  # identity : personality : old master
-    ours: Tree  # what the instance sees: its upper layer over base
+    ours: Remembered  # what the instance sees: its upper layer over base
     theirs: Tree  # identity : personality : new master
     lower: Tree  # the same as theirs with the owners that it has on disk: what is seen where the new layer has nothing
     touched: tuple[str, ...]  # paths of the old upper layer, whiteouts among them, parents first; without the root

@@ -93,4 +93,5 @@ def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
+    sys.pycache_prefix = None  # byte code goes beside the modules, wherever whoever runs this keeps his own
     main(pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
