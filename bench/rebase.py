@@ -84,10 +84,20 @@ def fill(scene: Scene, files: int) -> None:
         if number < files * SHARED:
             before = size if number % 3 == 0 else size + 100
             put(scene.old / name, content, number + 1, before)
-            put(scene.new / name, content, number + number % 2 + 1, before)
+            if number % 2:
+                put(scene.new / name, content, number + 2, before)
+            else:
+                keep(scene, name)
     for number in range(OTHERS):
-        for master in (scene.old, scene.new):
-            put(master / f"usr/lib/other{number % 31}/file{number}", content, number, 2000)
+        name = f"usr/lib/other{number % 31}/file{number}"
+        put(scene.old / name, content, number, 2000)
+        keep(scene, name)
+
+
+def keep(scene: Scene, name: str) -> None:
+    """A file that is the same inode in both masters, as in two snapshots of one golden VM's disk."""
+    (scene.new / name).parent.mkdir(parents=True, exist_ok=True)
+    (scene.new / name).hardlink_to(scene.old / name)
 
 
 def put(path: Path, content: bytes, start: int, size: int) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,7 +78,9 @@ def install(directory: Path) -> Path:
     package = directory / "skinnybox"
     package.mkdir(parents=True)
     for name in ("layers", "rebase"):
-        (package / name).symlink_to(ROOT / "plugins" / "module_utils" / name)
+        shutil.copytree(
+            ROOT / "plugins" / "module_utils" / name, package / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return directory
 
 

@@ -77,6 +77,8 @@ def same_content(one: str, other: str) -> bool:
     """Whether two files of the same size hold the same bytes; stops at the first difference. Raises OSError."""
     size = _FIRST_PIECE
     with open(one, "rb", buffering=0) as first, open(other, "rb", buffering=0) as second:  # noqa: PTH123 (fast)
+        if _is_unchanged(os.fstat(first.fileno()), os.fstat(second.fileno())):
+            return True
         while True:
             piece = first.read(size)
             if piece != second.read(size):
@@ -84,6 +86,20 @@ def same_content(one: str, other: str) -> bool:
             if not piece:
                 return True
             size = _PIECE
+
+
+def _is_unchanged(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether two files are one that nobody has written to between two copies of its file system.
+
+    The kernel notes each change of an inode to the nanosecond, and nobody can set that time. Programs that make whole
+    file systems set it to a whole second, alike for all files: then it says nothing.
+    """
+    is_noted = one.st_ctime_ns % 10**9 != 0
+    return is_noted and all(getattr(one, name) == getattr(other, name) for name in _INODE)
+
+
+#: What two copies of a file system have alike of an inode that was not written to.
+_INODE = ("st_ino", "st_ctime_ns", "st_mtime_ns", "st_size")
 
 
 def is_whiteout(status: os.stat_result) -> bool:
