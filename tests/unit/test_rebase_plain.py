@@ -74,7 +74,7 @@ def test_one_path(
 
 def with_entries(base: Entry, ours: Entry, theirs: Entry, contents: tuple[bytes, bytes, bytes]) -> Sides:
     sides = three_sides(*({"/": ROOT, PROGRAM: content} for content in contents))
-    trees = (sides.base, sides.ours, sides.theirs)
+    trees = (sides.base, sides.ours.tree, sides.theirs)
     for tree, entry, content in zip(trees, (base, ours, theirs), contents, strict=True):
         tree.entries[PROGRAM] = dataclasses.replace(entry, size=len(content))  # type: ignore[attr-defined]
     return dataclasses.replace(sides, touched=(PROGRAM,))
