@@ -84,7 +84,7 @@ def world() -> Iterator[World]:
         master_changes(upgrade.new)
         with upgrade.running() as root:
             instance_changes(root)
-        yield World(upgrade, write_manifest(upgrade.new.path, NEW))
+        yield World(upgrade, write_manifest(upgrade.new.path, NEW)[0])
 
 
 def really(upgrade: Upgrade) -> dict[str, Decision]:

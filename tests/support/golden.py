@@ -134,3 +134,16 @@ def seal_again(lab: Lab, golden: Golden, manifest: Manifest | None = None) -> No
     content = boot_disk(golden.master_id, golden.filesystem, manifest=manifest)
     golden.boot = import_disk(lab, f"{golden.name} boot", content, 64 * MIB)
     attach(lab.xapi, golden.vm, golden.boot, "1")
+
+
+class Stream:
+    """A disk that can be read forwards only, as an export is."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._position = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        assert offset >= self._position
+        self._position = offset + length
+        return self._content[offset : self._position]

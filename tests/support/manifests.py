@@ -20,13 +20,14 @@ with concurrent.futures.ProcessPoolExecutor() as pool:
     list(pool.map(abs, [1]))
 os.chroot(sys.argv[1])
 os.chdir("/")
-manifest.write_manifest(pathlib.Path("/manifest.jsonl.gz"), sys.argv[2])
+print(manifest.write_manifest(pathlib.Path("/manifest.jsonl.gz"), sys.argv[2]))
 """
 
 
-def write_manifest(root: Path, master_id: str) -> Path:
-    """The manifest of a tree, beside the tree."""
+def write_manifest(root: Path, master_id: str) -> tuple[Path, int]:
+    """The manifest of a tree, beside the tree, and its number of entries."""
     (root / "dev" / "shm").mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(TOOLS), "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run([sys.executable, "-c", _WRITE, str(root), master_id], env=environment, check=True)
-    return (root / "manifest.jsonl.gz").rename(root.with_name(f"{root.name}.jsonl.gz"))
+    command = [sys.executable, "-c", _WRITE, str(root), master_id]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return (root / "manifest.jsonl.gz").rename(root.with_name(f"{root.name}.jsonl.gz")), int(done.stdout)

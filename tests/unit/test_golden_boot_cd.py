@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.golden.boot_cd import Seal, SealedRoot, read_seal
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.golden.reader import NotGoldenError
+from tests.support.golden import Stream
 
 DATA = Path(__file__).parent / "data"
 SEAL = Seal(
@@ -27,19 +28,6 @@ SEAL = Seal(
     root=SealedRoot("0f1d7b0e-9f0c-4a4b-9f2e-2a4b6c8d0e1f", "ext4", 105906176),
     architecture="x86_64",
 )
-
-
-class Stream:
-    """A disk that can be read forwards only, as an export is."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._position = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        assert offset >= self._position
-        self._position = offset + length
-        return self._content[offset : self._position]
 
 
 def image(name: str) -> bytes:

@@ -14,24 +14,11 @@ import pytest
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.golden.manifest import read_manifest
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.golden.reader import NotGoldenError
-from tests.support.golden import boot_disk
+from tests.support.golden import Stream, boot_disk
 
 MASTER = "3c1f1d36-7b5e-4a30-8c0d-5f6b7f0d9a11"
 OTHER = str(uuid.uuid4())
 FILE = {"path": "/etc/hostname", "type": "file", "mode": 420, "uid": 0, "gid": 0, "size": 4, "sha256": "00"}
-
-
-class Stream:
-    """A disk that can be read forwards only, as an export is."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._position = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        assert offset >= self._position
-        self._position = offset + length
-        return self._content[offset : self._position]
 
 
 def manifest(*lines: object) -> bytes:

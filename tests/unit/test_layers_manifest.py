@@ -9,8 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +21,8 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.package
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.stack import Stack
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.tree import ContentUnknown
 from tests.support import mounts
+from tests.support.manifests import write_manifest
 
-TOOLS = Path(__file__).parents[2] / "roles" / "seal" / "files" / "tools"
-#: As seal.py calls it, with a small tree for a root; Python has to find its own modules before that.
-WRITE = """
-import concurrent.futures, multiprocessing, os, pathlib, sys, manifest
-multiprocessing.set_start_method("fork")
-with concurrent.futures.ProcessPoolExecutor() as pool:
-    list(pool.map(abs, [1]))
-os.chroot(sys.argv[1])
-os.chdir("/")
-print(manifest.write_manifest(pathlib.Path("/out"), "the-id"))
-"""
 STATUS = "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2-1\n"
 
 
@@ -74,13 +62,12 @@ def everything(tree: DirectoryTree, path: str = "/") -> list[str]:
 @pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() or "-")
 def test_the_manifest_of_a_master_is_the_master(tmp_path: Path) -> None:
     with mounts.memory() as there:
-        small_master(there)
-        environment = {**os.environ, "PYTHONPATH": str(TOOLS), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-c", WRITE, str(there)]
-        written = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True, timeout=300)
-        manifest, master = ManifestTree(there / "out"), DirectoryTree(there)
-        paths = [path for path in everything(master) if manifest.knows(path) and not path.startswith("/out")]
-        assert len(paths) == int(written.stdout) - 1  # the unfinished manifest is in it
+        small_master(there / "root")
+        master = DirectoryTree(there / "root")
+        written, entries = write_manifest(there / "root", "the-id")
+        manifest = ManifestTree(written)
+        paths = [path for path in everything(master) if manifest.knows(path)]
+        assert len(paths) == entries - 1  # the unfinished manifest is in it
         for path in paths:
             assert manifest.entry(path) == master.entry(path), path
             assert list(manifest.names(path)) == [
@@ -93,7 +80,7 @@ def test_the_manifest_of_a_master_is_the_master(tmp_path: Path) -> None:
         for path in ("/etc/large", "/etc/binary", "/etc/shadow", "/etc/ssl/private/key", "/usr/bin/bash"):
             with pytest.raises(ContentUnknown):
                 manifest.read(path)
-        assert b"secret" not in gzip.decompress((there / "out").read_bytes())
+        assert b"secret" not in gzip.decompress(written.read_bytes())
         assert not manifest.knows("/etc/machine-id") and not manifest.knows("/var/log/syslog")
         assert manifest.knows("/var/log") and manifest.master_id == "the-id"
         assert Packages(Stack([], below=manifest)).owners("/usr/bin/bash") == ("bash",)

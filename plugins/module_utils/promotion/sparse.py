@@ -5,33 +5,23 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import tarfile
 from typing import Sequence
 
+from ..layers.extents import Extent, data_extents, has_holes
+
 _BLOCK = 512
 _PIECE = 1 << 20
-Extent = tuple[int, int]  # start and length, in bytes
 
 
 def extents_of(descriptor: int, size: int) -> list[Extent] | None:
     """Where an open file has data; None when it has no hole."""
-    if os.fstat(descriptor).st_blocks * _BLOCK >= size:
+    if not has_holes(os.fstat(descriptor)):
         return None
-    extents, position = [], 0
-    while position < size:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError as problem:
-            if problem.errno == errno.ENXIO:  # only a hole is left
-                break
-            raise
-        position = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
-        if start < position:
-            extents.append((start, position - start))
+    extents = list(data_extents(descriptor, size))
     return None if extents == [(0, size)] else extents
 
 

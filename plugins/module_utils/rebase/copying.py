@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Iterator
 
 from ..layers.entry import Entry, Type
+from ..layers.extents import data_extents, has_holes
 
 #: Files up to this size are read at once; of larger ones holes are looked for.
 _SMALL = 1 << 20
@@ -30,7 +31,7 @@ def copy_file(source: str, status: os.stat_result, target: str, entry: Entry) ->
     reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         with _new_file(target) as writing:
-            if status.st_size <= _SMALL and not _has_holes(status):
+            if status.st_size <= _SMALL and not has_holes(status):
                 _write(writing, os.read(reading, _SMALL + 1))
             else:
                 _copy_extents(reading, writing, status.st_size)
@@ -91,22 +92,10 @@ def set_times(target: str, status: os.stat_result) -> None:
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
-def _has_holes(status: os.stat_result) -> bool:
-    return status.st_blocks * 512 < status.st_size
-
-
 def _copy_extents(reading: int, writing: int, size: int) -> None:
     os.ftruncate(writing, size)
-    position = 0
-    while position < size:
-        try:
-            start = os.lseek(reading, position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # only a hole is left
-                return
-            raise
-        position = os.lseek(reading, start, os.SEEK_HOLE)
-        _copy_range(reading, writing, start, position)
+    for start, length in data_extents(reading, size):
+        _copy_range(reading, writing, start, start + length)
 
 
 def _copy_range(reading: int, writing: int, start: int, end: int) -> None:
