@@ -10,7 +10,6 @@ python bench/rebase.py [files; 5000 unless told otherwise]
 from __future__ import annotations
 
 import argparse
-import compileall
 import contextlib
 import os
 import random
@@ -25,7 +24,7 @@ from pathlib import Path
 
 from support import Figure, report
 
-from tests.support.rebasing import OLD, Scene, install, run_tool
+from tests.support.rebasing import OLD, PYTHON, Scene, install, run_tool
 
 #: How often each is run, in turn; the medians count.
 ROUNDS = 3
@@ -110,7 +109,7 @@ def put(path: Path, content: bytes, start: int, size: int) -> None:
 def measure(here: Path) -> list[Figure]:
     """Both in turn, each on the disk as it was, to the point where all is written to the disk."""
     tool = install(here / "python")
-    compileall.compile_dir(tool, quiet=1)  # as role overlayroot does
+    subprocess.run([PYTHON, "-m", "compileall", "-q", tool], check=True)  # as role overlayroot does
     rounds = [(copied(here), rebased(here, tool)) for _round in range(ROUNDS)]
     copy, rebase = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     return [
