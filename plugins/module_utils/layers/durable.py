@@ -5,15 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
-import threading
 from pathlib import Path
-from typing import Iterator
-
-#: Seconds between two times at which what was written meanwhile begins to go to the disk.
-_PACE = 0.2
 
 
 def sync_file_system(directory: Path) -> None:
@@ -25,33 +19,6 @@ def sync_file_system(directory: Path) -> None:
             raise OSError(number, os.strerror(number), str(directory))
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def written_meanwhile(directory: Path) -> Iterator[None]:
-    """Have the disk write while the block still makes files below a directory, instead of all at the end.
-
-    The block's files are not safe by this: call sync_file_system at the end. Raises OSError, in the place of which
-    the later call would see nothing, when a write has failed.
-    """
-    ended, problems = threading.Event(), list[OSError]()
-
-    def write() -> None:
-        while not ended.wait(_PACE) and not problems:
-            try:
-                sync_file_system(directory)
-            except OSError as problem:
-                problems.append(problem)
-
-    thread = threading.Thread(target=write, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-    if problems:
-        raise problems[0]
 
 
 def sync_directory(directory: Path) -> None:

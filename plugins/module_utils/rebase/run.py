@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..layers.durable import written_meanwhile
 from ..layers.stack import Stack
 from ..layers.upper import Upper
 from .build import build
@@ -87,8 +86,7 @@ def _make(job: Job, place: Place, sides: Sides, decisions: Decisions) -> dict[st
     upper = place.unfinished / "upper"
     for directory in (place.unfinished, upper, place.unfinished / "work"):
         directory.mkdir()
-    with written_meanwhile(place.unfinished):
-        build(sides, decisions, str(upper))
+    build(sides, decisions, str(upper))
     size = verify(decisions, str(upper), Stack([upper, *job.lowers(job.new_master)]))
     return {**decisions.numbers(), "bytes": size}
 
