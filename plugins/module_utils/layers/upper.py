@@ -31,12 +31,28 @@ class Raw:
     path: str
     location: str  # as the system names it
     entry: Entry | None
+    status: os.stat_result  # lstat
     opaque: bool = False  # of directories: hides what lower layers have in it
-    inode: int = 0
-    links: int = 1  # names that the file has, all of them in this layer
-    allocated: int = 0  # bytes on the disk
-    modified: float = 0.0  # seconds since the epoch
-    status: os.stat_result | None = None  # lstat, of which the fields above are
+
+    @property
+    def inode(self) -> int:
+        """The inode's number; names of one file have the same."""
+        return self.status.st_ino
+
+    @property
+    def links(self) -> int:
+        """Names that the file has, all of them in this layer; a directory has one."""
+        return 1 if stat.S_ISDIR(self.status.st_mode) else self.status.st_nlink
+
+    @property
+    def allocated(self) -> int:
+        """Bytes that it takes on the disk."""
+        return 0 if self.entry is None else self.status.st_blocks * 512
+
+    @property
+    def modified(self) -> float:
+        """Seconds since the epoch."""
+        return 0.0 if self.entry is None else self.status.st_mtime
 
 
 class Upper:
@@ -83,20 +99,10 @@ class Upper:
 
 def _raw(path: str, location: str, status: os.stat_result) -> Raw:
     if is_whiteout(status):
-        return Raw(path, location, None, inode=status.st_ino, links=status.st_nlink, status=status)
+        return Raw(path, location, None, status)
     attributes = raw_attributes(location)
-    opaque = _check(path, attributes)
-    return Raw(
-        path,
-        location,
-        entry_at(location, status, attributes),
-        opaque=opaque and stat.S_ISDIR(status.st_mode),
-        inode=status.st_ino,
-        links=1 if stat.S_ISDIR(status.st_mode) else status.st_nlink,
-        allocated=status.st_blocks * 512,
-        modified=status.st_mtime,
-        status=status,
-    )
+    opaque = _check(path, attributes) and stat.S_ISDIR(status.st_mode)
+    return Raw(path, location, entry_at(location, status, attributes), status, opaque)
 
 
 def _check(path: str, attributes: dict[str, bytes]) -> bool:

@@ -69,7 +69,7 @@ class _Builder:
         entry = decision.entry
         if entry is None:
             raise ValueError(f"{decision.path} is to be copied, but not as what")
-        place, status = self._source(decision)
+        place, status = self.sides.source(decision)
         if entry.type is Type.DIRECTORY:
             Path(target).mkdir(0o700)
             set_attributes(target, entry)
@@ -89,14 +89,6 @@ class _Builder:
             make_node(target, entry)
         set_attributes(target, entry)
         set_times(target, status)
-
-    def _source(self, decision: Decision) -> tuple[str | None, os.stat_result | None]:
-        """Where what is copied lies, with its lstat."""
-        path = decision.source or decision.path
-        if decision.action is Action.KEEP:
-            return self.sides.ours.location(path), self.sides.ours.status(path)
-        place = self.sides.theirs.location(path)
-        return place, os.lstat(place) if place is not None else None
 
     def _link(self, entry: Entry, status: os.stat_result, target: str) -> bool:
         """Names of one file stay names of one file, where they are to have the same attributes."""

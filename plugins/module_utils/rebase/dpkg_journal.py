@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import Iterable
 
 from ..layers.entry import Entry
 from ..layers.packages import DATABASE, Package, parse_status
 from ..layers.tree import Tree
+from ..layers.view import View
 
 STATUS = f"{DATABASE}/status"
 JOURNAL = f"{DATABASE}/updates"
 
 
-class WithJournal:
+class WithJournal(View):
     """A Tree whose status has the stanzas that lie in dpkg's journal. Everything else is as it is."""
 
     def __init__(self, tree: Tree) -> None:
-        self.tree = tree
+        super().__init__(tree)
         self._status = self._replayed()
 
     def entry(self, path: str) -> Entry | None:
@@ -30,10 +30,6 @@ class WithJournal:
         if entry is not None and path == STATUS and self._status is not None:
             return dataclasses.replace(entry, size=len(self._status))
         return entry
-
-    def names(self, path: str) -> Iterable[str]:
-        """As Tree says."""
-        return self.tree.names(path)
 
     def sha256(self, path: str) -> str:
         """As Tree says."""
@@ -44,10 +40,6 @@ class WithJournal:
     def read(self, path: str) -> bytes:
         """As Tree says."""
         return self._status if path == STATUS and self._status is not None else self.tree.read(path)
-
-    def location(self, path: str) -> str | None:
-        """As Tree says."""
-        return self.tree.location(path)
 
     def _replayed(self) -> bytes | None:
         """The status file as dpkg would write it at its next start; None when there is nothing to add."""

@@ -11,23 +11,19 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from ..layers.entry import Entry
 from ..layers.tree import Tree
+from ..layers.view import View
 from .paths import join
 
 DIRECTORY = "/usr/lib/skinnybox/instance"
 
 
-class WithInstanceFiles:
+class WithInstanceFiles(View):
     """A Tree: the files that instances have begin at its root, and hide what the tree itself has there."""
 
     def __init__(self, tree: Tree) -> None:
-        self.tree = tree
+        super().__init__(tree)
         self._added = frozenset(self.paths())
-
-    def entry(self, path: str) -> Entry | None:
-        """See Tree."""
-        return self.tree.entry(self._place(path))
 
     def names(self, path: str) -> Iterable[str]:
         """See Tree."""
@@ -35,18 +31,6 @@ class WithInstanceFiles:
             return self.tree.names(path)
         added = self.tree.names(DIRECTORY + path.rstrip("/"))
         return sorted({*added, *self.tree.names(path)})
-
-    def sha256(self, path: str) -> str:
-        """See Tree."""
-        return self.tree.sha256(self._place(path))
-
-    def read(self, path: str) -> bytes:
-        """See Tree."""
-        return self.tree.read(self._place(path))
-
-    def location(self, path: str) -> str | None:
-        """See Tree."""
-        return self.tree.location(self._place(path))
 
     def paths(self, directory: str = "/") -> Iterator[str]:
         """Everything that instances get, parents first."""

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Iterable, Mapping
+from typing import Mapping
 
 from ..layers.entry import Entry
 from ..layers.tree import Tree
+from ..layers.view import View
 from .acl import renumber_acls
 
 #: Where newcomers whose number is taken get one: accounts of the system, and of people (adduser's defaults).
@@ -38,33 +39,17 @@ class Numbers:
         return replace(entry, uid=uid, gid=gid, xattrs=xattrs)
 
 
-@dataclass(frozen=True, slots=True)
-class Renumbered:
+class Renumbered(View):
     """A tree, as it would be if its owners had their final numbers."""
 
-    tree: Tree
-    numbers: Numbers
+    def __init__(self, tree: Tree, numbers: Numbers) -> None:
+        super().__init__(tree)
+        self.numbers = numbers
 
     def entry(self, path: str) -> Entry | None:
         """As Tree says."""
         entry = self.tree.entry(path)
         return self.numbers.entry(entry) if entry else None
-
-    def names(self, path: str) -> Iterable[str]:
-        """As Tree says."""
-        return self.tree.names(path)
-
-    def sha256(self, path: str) -> str:
-        """As Tree says."""
-        return self.tree.sha256(path)
-
-    def read(self, path: str) -> bytes:
-        """As Tree says."""
-        return self.tree.read(path)
-
-    def location(self, path: str) -> str | None:
-        """As Tree says."""
-        return self.tree.location(path)
 
 
 class NoNumberLeft(Exception):

@@ -11,21 +11,22 @@ from typing import Iterable, Mapping
 from ..layers.entry import Entry
 from ..layers.tree import Tree
 from ..layers.upper import Raw
+from ..layers.view import View
 
 
-class Remembered:
+class Remembered(View):
     """A Tree that does not change meanwhile; rules ask it about the same paths again and again."""
 
     def __init__(self, tree: Tree, known: Iterable[Raw] = ()) -> None:
         """``known`` are files of the tree's topmost directory, which have been read already."""
-        self.tree = tree
+        super().__init__(tree)
         self._entries: dict[str, Entry | None] = {}
         self._locations: dict[str, str | None] = {}
         self._statuses: dict[str, os.stat_result] = {}
         for raw in known:
             self._entries[raw.path] = raw.entry
             self._locations[raw.path] = raw.location if raw.entry else None
-            if raw.entry and raw.status:
+            if raw.entry:
                 self._statuses[raw.path] = raw.status
 
     def entry(self, path: str) -> Entry | None:
@@ -33,18 +34,6 @@ class Remembered:
         if path not in self._entries:
             self._entries[path] = self.tree.entry(path)
         return self._entries[path]
-
-    def names(self, path: str) -> Iterable[str]:
-        """See Tree."""
-        return self.tree.names(path)
-
-    def sha256(self, path: str) -> str:
-        """See Tree."""
-        return self.tree.sha256(path)
-
-    def read(self, path: str) -> bytes:
-        """See Tree."""
-        return self.tree.read(path)
 
     def location(self, path: str) -> str | None:
         """See Tree."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .decision import Action, Decision
+from .decision import Action
 from .engine import Decisions
 from .sides import Sides
 
@@ -31,7 +31,7 @@ def needed(sides: Sides, decisions: Decisions) -> Room:
     for decision in decisions:
         if decision.action is Action.DROP:
             continue
-        status = _source(sides, decision)
+        _place, status = sides.source(decision)
         if decision.action is Action.WRITE or status is None:
             size = decision.entry.size if decision.entry else 0
             sizes[decision.path] = _BLOCK + _rounded(size)
@@ -39,14 +39,6 @@ def needed(sides: Sides, decisions: Decisions) -> Room:
         key = (status.st_dev, status.st_ino) if status.st_nlink > 1 else decision.path
         sizes[key] = status.st_blocks * 512 or 1
     return Room(sum(sizes.values()) + _MARGIN, len(sizes) + 16)
-
-
-def _source(sides: Sides, decision: Decision) -> os.stat_result | None:
-    """Lstat of what is copied; None when nothing is, or when it lies nowhere."""
-    if decision.action is Action.KEEP:
-        return sides.ours.status(decision.source or decision.path)
-    place = sides.theirs.location(decision.source or decision.path) if decision.action is Action.TAKE else None
-    return os.lstat(place) if place is not None else None
 
 
 def free(directory: str) -> Room:
