@@ -43,7 +43,8 @@ def send(transfer: Transfer, vm: str, disks: Map, networks: Map) -> str:
         remote.db.set("VM", there, parent=made.get(parent, NULL))
     if source["power_state"] in LIVE and not transfer.copy:
         vm_migrate.settle_on(remote, new, transfer.target.host)
-    lifecycle.refresh(remote.world, new)
+    for there in made.values():
+        lifecycle.refresh(remote.world, there)
     return new
 
 

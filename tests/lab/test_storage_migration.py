@@ -208,6 +208,7 @@ def test_vm_with_its_snapshot_goes_to_another_pool(here: Client, there: Client, 
     here.upload(disk, b"content")
     vif = here.nic(vm, MAC="02:00:00:00:12:34")
     snapshot = here.xapi.VM.snapshot(vm, "snapshot", [])
+    allowed = here.xapi.VM.get_allowed_operations(snapshot)
     if state == "Running":
         here.xapi.VM.start_on(vm, here.host, False, False)
     uuids = [here.xapi.VM.get_uuid(ref) for ref in (vm, snapshot)]
@@ -218,6 +219,8 @@ def test_vm_with_its_snapshot_goes_to_another_pool(here: Client, there: Client, 
     assert (record["power_state"], record["current_operations"]) == (state, {})
     assert record["resident_on"] == (target if state == "Running" else NULL)
     assert [there.xapi.VM.get_uuid(ref) for ref in record["snapshots"]] == [uuids[1]]
+    assert [there.xapi.VM.get_allowed_operations(ref) for ref in record["snapshots"]] == [allowed]
+    assert "revert" in allowed
     [vbd], [nic] = record["VBDs"], record["VIFs"]
     assert there.xapi.VBD.get_currently_attached(vbd) is (state == "Running")
     found = there.xapi.VIF.get_record(nic)
