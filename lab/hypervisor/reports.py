@@ -42,7 +42,8 @@ async def follow_agent(guest: Guest, callbacks: Callbacks) -> None:
                     await _forward(guest, agents.primary(own))
                     await callbacks.guest_reported(guest.domain.vm_uuid, report)
                     told = report
-                await asyncio.sleep(AGENT_CALM if report.networks else AGENT_EAGER)
+                # Addresses come one by one, that by which it is reached not always first.
+                await asyncio.sleep(AGENT_CALM if agents.primary(own) else AGENT_EAGER)
         except (ChannelError, HypervisorError) as error:
             LOG.info("%s", error)
             await asyncio.sleep(AGENT_EAGER)

@@ -94,7 +94,7 @@ def golden(lab: GuestLab, key: Path, packages: list[Path], tmp_path_factory: pyt
     image.unlink()
     variables = {
         "ansible_host": address,
-        "ansible_port": lab.status()["ssh_port"],
+        "ansible_port": lab.ssh_port,
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(key),
         "ansible_python_interpreter": "/usr/bin/python3",

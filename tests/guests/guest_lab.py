@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -39,6 +40,11 @@ class GuestLab(Lab):
     def status(self) -> dict[str, Any]:
         """What `python -m lab status` says."""
         return json.loads(lab_command(self.state, "status", "--json"))
+
+    @functools.cached_property
+    def ssh_port(self) -> int:
+        """The port at which all guests are logged in to, asked for once: to start the lab's command takes a second."""
+        return int(self.status()["ssh_port"])
 
     def start(self, vm: str) -> None:
         """Start a VM, without waiting for its guest."""
@@ -85,7 +91,7 @@ class GuestLab(Lab):
         """Run a command in a guest as root, as soon as its sshd answers; its output, errors included."""
         options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         options += ["ControlMaster=auto", "ControlPersist=60", f"ControlPath={self.connections}/%C"]
-        words = ["ssh", "-i", str(self.key), "-p", str(self.status()["ssh_port"])]
+        words = ["ssh", "-i", str(self.key), "-p", str(self.ssh_port)]
         words += [word for option in [*options, "ConnectTimeout=60"] for word in ("-o", option)]
         words += [f"root@{address}", command]
         deadline = time.monotonic() + PATIENCE

@@ -153,7 +153,7 @@ def write_inventory(lab: GuestLab, key: Path, directory: Path) -> Path:
     }
     (variables / "xenserver.yml").write_text(yaml.safe_dump({"skinnybox_pools": [pool]}))
     login = {
-        "ansible_port": lab.status()["ssh_port"],
+        "ansible_port": lab.ssh_port,
         "ansible_ssh_private_key_file": str(key),
         "ansible_python_interpreter": "/usr/bin/python3",
     }
