@@ -70,6 +70,29 @@ def test_modules_in_owned_directories_are_compiled(packed: str, target: Path) ->
     assert list(compiled.parent.iterdir()) == [compiled]
 
 
+def test_links_are_installed_as_links(tmp_path: Path, target: Path) -> None:
+    (tmp_path / "root/wants").mkdir(parents=True)
+    (tmp_path / "root/unit").write_text("")
+    (tmp_path / "root/wants/unit").symlink_to("../unit")
+    packed = pack(tmp_path / "root", ".")
+    assert install(target, packed) == {"unit", "wants/unit"}
+    assert str((target / "wants/unit").readlink()) == "../unit"
+    assert install(target, packed) == set()
+    for other in ("elsewhere", None):
+        (target / "wants/unit").unlink()
+        (target / "wants/unit").symlink_to(other) if other else (target / "wants/unit").write_text("a file")
+        assert install(target, packed) == {"wants/unit"}
+        assert (target / "wants/unit").resolve() == target / "unit"
+
+
+def test_a_target_that_is_not_there_is_made_for_its_owner_alone(packed: str, tmp_path: Path) -> None:
+    assert install(tmp_path / "new", packed, mode="check") == ALL
+    assert not (tmp_path / "new").exists()
+    install(tmp_path / "new", packed)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new/etc").stat().st_mode & 0o777 == 0o755
+
+
 def test_check_mode_says_the_same_and_writes_nothing(packed: str, target: Path) -> None:
     assert install(target, packed, "lib/own", mode="check") == ALL
     assert list(target.iterdir()) == []

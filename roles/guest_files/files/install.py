@@ -22,9 +22,11 @@ import zlib
 
 
 def is_installed(path: pathlib.Path, mode: int, content: bytes) -> bool:
-    """Return whether the file is there with this mode and content, owned by who runs this."""
+    """Return whether the file or link is there with this mode and content, owned by who runs this."""
     try:
         status = path.lstat()
+        if stat.S_ISLNK(mode):
+            return stat.S_ISLNK(status.st_mode) and os.fsencode(path.readlink()) == content
         return (
             stat.S_ISREG(status.st_mode)
             and stat.S_IMODE(status.st_mode) == mode
@@ -36,12 +38,16 @@ def is_installed(path: pathlib.Path, mode: int, content: bytes) -> bool:
 
 
 def install(path: pathlib.Path, mode: int, content: bytes) -> None:
-    """Write the file, so that at any moment either the old or the new one is there."""
+    """Write the file or link, so that at any moment either the old or the new one is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # No program looks for configuration in files with this ending.
     temporary = path.with_name(f".{path.name}.dpkg-new")
-    temporary.write_bytes(content)
-    temporary.chmod(mode)
+    if stat.S_ISLNK(mode):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(os.fsdecode(content))
+    else:
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
     temporary.replace(path)
 
 
@@ -71,7 +77,10 @@ def remove(path: pathlib.Path) -> None:
 
 
 def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
-    """Do, or with mode ``check`` only print, what is missing and what is too much."""
+    """Do, or with mode ``check`` only print, what is missing and what is too much.
+
+    A target that is not there is made, for its owner alone.
+    """
     packed = json.loads(zlib.decompress(base64.b64decode(sys.stdin.read())))
     files = {target / name: (bits, content.encode("latin-1")) for name, bits, content in packed}
     # What runs from a read-only disk would compile its modules anew at each start.
@@ -81,6 +90,8 @@ def main(target: pathlib.Path, mode: str, owned: list[str]) -> None:
         print(path)
         if mode == "install":
             remove(path)
+    if mode == "install":
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path, (bits, content) in files.items():
         if is_installed(path, bits, content):
             continue

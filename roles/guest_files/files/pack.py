@@ -5,7 +5,8 @@
 """Print files of the controller as one line: pack.py [DIRECTORY PLACE]...
 
 It is base64 of zlib of JSON, ``[[path, mode, content as latin-1], ...]``, with the modes that a version control system
-keeps. PLACE is the directory of the guest, below the target, that takes the files of DIRECTORY.
+keeps. The content of a symbolic link is where it leads, its mode has the bits of that type. PLACE is the directory of
+the guest, below the target, that takes the files of DIRECTORY.
 """
 
 from __future__ import annotations
@@ -13,21 +14,26 @@ from __future__ import annotations
 import base64
 import json
 import pathlib
+import stat
 import sys
 import zlib
 
 
 def pack(directory: pathlib.Path, place: pathlib.Path) -> list[tuple[str, int, str]]:
     """Return path (in the guest), mode and content of every file below a directory of the controller."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    paths = sorted(path for path in directory.rglob("*") if path.suffix != ".pyc")
     return [
-        (
-            str(place / path.relative_to(directory)),
-            0o755 if path.stat().st_mode & 0o100 else 0o644,
-            path.read_bytes().decode("latin-1"),
-        )
-        for path in files
+        (str(place / path.relative_to(directory)), *mode_and_content(path))
+        for path in paths
+        if path.is_symlink() or path.is_file()
     ]
+
+
+def mode_and_content(path: pathlib.Path) -> tuple[int, str]:
+    """Return what a file or symbolic link is."""
+    if path.is_symlink():
+        return stat.S_IFLNK | 0o777, str(path.readlink())
+    return 0o755 if path.stat().st_mode & 0o100 else 0o644, path.read_bytes().decode("latin-1")
 
 
 if __name__ == "__main__":
