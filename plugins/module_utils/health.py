@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -33,7 +33,7 @@ class Health:
     state: str
     failed: tuple[str, ...]  # units
     inactive: dict[str, str]  # state of those units that ought to be active and are not
-    audit: tuple[str, ...]
+    audit: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -50,7 +50,7 @@ class Health:
 
 
 def look(units: Sequence[str], run: Run) -> Health:
-    """Look once. Raises NotAskable."""
+    """Look once, at systemd alone. Raises NotAskable."""
     # Exits with 1 whenever the state is not "running".
     state = run(["systemctl", "is-system-running"]).strip()
     listed = run(["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--full"])
@@ -61,7 +61,6 @@ def look(units: Sequence[str], run: Run) -> Health:
         state=state,
         failed=tuple(line.split()[0] for line in listed.splitlines() if line.strip()),
         inactive={unit: state for unit, state in zip(units, states, strict=True) if state != "active"},
-        audit=tuple(_audited(run(["dpkg", "--audit"]))),
     )
 
 
@@ -80,7 +79,8 @@ def wait_until_settled(units: Sequence[str], timeout: float, known: Sequence[str
         health = look(units, run)
         is_well = set(health.problems) <= set(known)
         if is_well or not health.is_on_its_way or time.monotonic() >= deadline:
-            return health
+            # dpkg's answer takes seconds on a slow machine, and does not change by waiting.
+            return replace(health, audit=tuple(_audited(run(["dpkg", "--audit"]))))
         time.sleep(_LOOK_AGAIN)
 
 
