@@ -45,6 +45,7 @@ class _Waiter:
     def __init__(self) -> None:
         self.ended = threading.Event()
         self.record: Mapping[str, Any] = {}
+        self.look = time.monotonic() + LOOK_AGAIN  # when the thread looks at its task itself
 
     def end(self, record: Mapping[str, Any]) -> None:
         self.record = record
@@ -125,18 +126,17 @@ class Tasks:
                 return self._ended.pop(task)
             self._waiters[task] = waiter
         try:
-            now = time.monotonic()
-            deadline, look = now + timeout, now + LOOK_AGAIN
+            deadline = time.monotonic() + timeout
             while not waiter.ended.wait(1.0):
                 now = time.monotonic()
                 if self._client.stopping.is_set():
                     deadline = min(deadline, now + GRACE)
-                if now < min(deadline, look):
+                if now < min(deadline, waiter.look):
                     continue
                 record = self._look(task)
                 if record["status"] not in _UNENDED or now >= deadline:
                     return record
-                look = now + LOOK_AGAIN
+                waiter.look = now + LOOK_AGAIN
             return waiter.record
         finally:
             with self._lock:
@@ -181,6 +181,8 @@ class Tasks:
             if generation != self._client.generation:
                 # Another login, perhaps at another coordinator: its tokens count anew.
                 token, generation = "", self._client.generation
+            with self._lock:
+                waited_for = set() if token else set(self._waiters)
             try:
                 batch = self._client.read("event.from", ["task"], token, POLL)
             except XapiError:
@@ -193,6 +195,10 @@ class Tasks:
             with self._lock:
                 for event in batch["events"]:
                     self._note(event)
+                # The first batch is of all tasks there are: those that are not in it may have ended unseen.
+                for task in waited_for.difference(event["ref"] for event in batch["events"]):
+                    if task in self._waiters:
+                        self._waiters[task].look = 0.0
 
     def _note(self, event: Mapping[str, Any]) -> None:
         ref, is_gone = event["ref"], event["operation"] == "del"
