@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 from lab.images.disk import DiskIdentity, build_disk, write_files
 from lab.images.tools import ImageError, progress, run
 
-__all__ = ["RELEASES", "ImageError", "Release", "make_image"]
+__all__ = ["RELEASES", "ImageError", "Release", "blank_disk", "make_image"]
 
 #: What a small server has. The cloud kernel holds the drivers of both Xen and virtio, and boots fastest.
 # fmt: off
@@ -86,19 +87,27 @@ def make_image(
     """Write a bootable raw disk to output; a second call takes the disk from the cache. Raises ImageError."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,62})", hostname):
         raise ImageError(f"{hostname!r} is no host name")
-    cache = cache.absolute()
-    blank = cache / f"{release.name}-{_recipe(release, mirror)}.raw"
-    if refresh or not blank.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        _build(release, blank, mirror)
-        for outdated in cache.glob(f"{release.name}-*.raw"):
-            if outdated != blank:
-                outdated.unlink()
+    blank = blank_disk(release, cache=cache, mirror=mirror, refresh=refresh)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(output.name + ".partial")
     run(["cp", "--sparse=always", blank, partial])
     _personalise(partial, authorized_key, hostname)
     partial.replace(output)
+
+
+def blank_disk(release: Release, *, cache: Path, mirror: str | None = None, refresh: bool = False) -> Path:
+    """The disk in the cache from which images are made; built unless it is there. Raises ImageError."""
+    cache = cache.absolute()
+    blank = cache / f"{release.name}-{_recipe(release, mirror)}.raw"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{release.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second takes what the first has built
+        if refresh or not blank.exists():
+            _build(release, blank, mirror)
+            for outdated in cache.glob(f"{release.name}-*.raw"):
+                if outdated != blank:
+                    outdated.unlink()
+    return blank
 
 
 def _recipe(release: Release, mirror: str | None) -> str:
