@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 import re
@@ -16,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase import run
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.layers.files import is_whiteout
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase import ahead, copying, run
+from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.copying import Copy
 from tests.support import mounts
 from tests.support.pictures import picture
 from tests.support.rebase_changes import CAPABILITY, EXPECTED, OWNERS, STAMP, TOLD, lively, write
@@ -227,3 +231,65 @@ def test_a_disk_that_fills_meanwhile_leaves_the_old_layer(scene: Scene, monkeypa
         run.rebase(scene.job)
     assert picture(scene.layers / "master-1", links=True) == before
     assert [path.name for path in scene.layers.iterdir()] == ["master-1"]
+
+
+def test_copies_made_ahead_make_no_difference(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    lively(scene)
+    with scene.before() as root:
+        write(root / "srv/twice", "the master's, and here\n")
+        write(root / "srv/holes", b"")
+        os.truncate(root / "srv/holes", 1 << 20)
+    wanted = rebased(scene)
+    assert taken(scene, monkeypatch) > 5
+    assert rebased(scene) == wanted
+    monkeypatch.setattr(ahead.Ahead, "begin", lambda self: None)
+    assert rebased(scene) == wanted
+
+
+def test_copies_that_fail_ahead_are_made_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    lively(scene)
+    wanted = rebased(scene)
+    made = itertools.count()
+
+    def copy_file(copy: Copy) -> None:
+        if next(made) == 3:
+            raise OSError(errno.EIO, "broken")
+        copying.copy_file(copy)
+
+    monkeypatch.setattr(ahead, "copy_file", copy_file)
+    assert rebased(scene) == wanted
+
+
+def test_copies_made_ahead_give_way_where_the_disk_is_small(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scene.before() as root:
+        write(root / "srv/large", b"x" * (20 << 20))
+        write(root / "srv/given-up/large", b"y" * (8 << 20))
+    write(scene.new / "etc/skinnybox/rebase.conf", "master /srv/given-up/*\n")
+    assert taken(scene, monkeypatch) == 0
+    upper = scene.layers / "master-2/upper"
+    assert sorted(path.name for path in upper.rglob("*")) == ["given-up", "large", "srv"]
+
+
+def rebased(scene: Scene) -> object:
+    """The layer of a rebase that is made anew, with the times of its files."""
+    layer = scene.layers / "master-2"
+    shutil.rmtree(layer, ignore_errors=True)
+    run.rebase(scene.job)
+    assert sorted(path.name for path in layer.iterdir()) == ["origin", "rebase.json", "upper", "work"]
+    times = {path: path.lstat().st_mtime_ns for path in (layer / "upper").rglob("*") if not is_whiteout(path.lstat())}
+    return picture(layer / "upper", links=True), times
+
+
+def taken(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many files of a layer were copied ahead."""
+    answers = []
+
+    def take(self: ahead.Ahead, status: os.stat_result, target: str) -> bool:
+        answers.append(usual(self, status, target))
+        return answers[-1]
+
+    with monkeypatch.context() as patch:
+        usual = ahead.Ahead.take
+        patch.setattr(ahead.Ahead, "take", take)
+        rebased(scene)
+    return answers.count(True)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import itertools
+import multiprocessing
 import os
 import shutil
 import signal
@@ -39,14 +39,17 @@ POINTS = 20
 def run_until(scene: Scene, last: int) -> tuple[int, int]:
     """Rebase in a process that is killed before its ``last``-th write; return its status, and its writes when done."""
     reading, writing = os.pipe()
+    numbers = multiprocessing.Value("i", 0)  # its workers write, too, and are not killed but end with it
     process = os.fork()
     if not process:
-        numbers = itertools.count(1)  # files are copied by several threads
+        tool = os.getpid()
 
         def counted(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any, **options: Any) -> Any:
-                if next(numbers) == last:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                with numbers.get_lock():
+                    numbers.value += 1
+                    if numbers.value == last:
+                        os.kill(tool, signal.SIGKILL)
                 return function(*arguments, **options)
 
             return call
@@ -56,7 +59,7 @@ def run_until(scene: Scene, last: int) -> tuple[int, int]:
             for module, name in WRITES:
                 setattr(module, name, counted(getattr(module, name)))
             rebase(scene.job)
-            tell(writing, (next(numbers) - 1).to_bytes(4, "little"))
+            tell(writing, numbers.value.to_bytes(4, "little"))
             status = 0
         except BaseException:
             traceback.print_exc()

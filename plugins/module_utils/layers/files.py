@@ -75,10 +75,10 @@ def sha256_at(location: str) -> str:
 
 def same_content(one: str, other: str) -> bool:
     """Whether two files of the same size hold the same bytes; stops at the first difference. Raises OSError."""
+    if is_unchanged(os.lstat(one), os.lstat(other)):
+        return True
     size = _FIRST_PIECE
     with open(one, "rb", buffering=0) as first, open(other, "rb", buffering=0) as second:  # noqa: PTH123 (fast)
-        if _is_unchanged(os.fstat(first.fileno()), os.fstat(second.fileno())):
-            return True
         while True:
             piece = first.read(size)
             if piece != second.read(size):
@@ -88,7 +88,7 @@ def same_content(one: str, other: str) -> bool:
             size = _PIECE
 
 
-def _is_unchanged(one: os.stat_result, other: os.stat_result) -> bool:
+def is_unchanged(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether two files are one that nobody has written to between two copies of its file system.
 
     The kernel notes each change of an inode to the nanosecond, and nobody can set that time. Programs that make whole

@@ -30,6 +30,7 @@ class Stack:
         roots = tuple(f"{str(root).rstrip('/')}/" for root in directories)
         self._below = below
         self._merged = {"/": _Merged(roots, below is not None)}
+        self._last: tuple[str, Place | Tree | None] = ("", None)  # who asks about a path asks again
 
     def entry(self, path: str) -> Entry | None:
         """What is at the path, None when nothing is (or one of its parents is no directory)."""
@@ -91,6 +92,11 @@ class Stack:
 
     def _find(self, path: str) -> Place | Tree | None:
         """The file that is seen at the path, or the tree below when it is that tree's."""
+        if path != self._last[0]:
+            self._last = (path, self._look_up(path))
+        return self._last[1]
+
+    def _look_up(self, path: str) -> Place | Tree | None:
         parent, _slash, name = path.rpartition("/")
         directory = self._merged["/"] if path == "/" else self._directory(parent or "/")
         for raw in directory.locations:

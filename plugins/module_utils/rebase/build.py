@@ -11,27 +11,27 @@ from pathlib import Path
 
 from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
-from .copies import Copies, Copy
-from .copying import make_node, make_whiteout, set_attributes, set_times, write_file
+from .ahead import Ahead
+from .copying import Copy, copy_files, make_node, make_whiteout, set_attributes, set_times, write_file
 from .decision import Action, Decision
 from .engine import Decisions
 from .sides import Sides
 
 
-def build(sides: Sides, decisions: Decisions, upper: str) -> None:
+def build(sides: Sides, decisions: Decisions, upper: str, ahead: Ahead) -> None:
     """Fill an empty directory, which exists. Raises OSError, and leaves then what it has made so far."""
-    with Copies() as copies:
-        builder = _Builder(sides, upper, copies)
-        for decision in decisions:
-            builder.make(decision)
+    builder = _Builder(sides, upper, ahead)
+    for decision in decisions:
+        builder.make(decision)
     builder.finish()
 
 
 class _Builder:
-    def __init__(self, sides: Sides, upper: str, copies: Copies) -> None:
+    def __init__(self, sides: Sides, upper: str, ahead: Ahead) -> None:
         self.sides = sides
         self.upper = upper
-        self.copies = copies
+        self.ahead = ahead
+        self.copies: list[Copy] = []
         self.links: list[tuple[str, str]] = []  # made when what they are names of has been copied
         self.directories: list[tuple[str, os.stat_result]] = []
         self.linked: dict[tuple[int, int], list[tuple[Entry, str]]] = {}  # inode of a source -> its copies
@@ -47,6 +47,7 @@ class _Builder:
 
     def finish(self) -> None:
         """Directories get their times last, the innermost first: what is made in them changes them."""
+        copy_files(self.copies)
         for first, target in self.links:
             os.link(first, target, follow_symlinks=False)
         root = self.sides.ours.entry("/")
@@ -81,7 +82,8 @@ class _Builder:
         if self._link(entry, status, target):
             return
         if entry.type is Type.FILE:
-            self.copies.add(Copy(place, status, target, entry))
+            if not self._take(decision, status, target):
+                self.copies.append(Copy(place, status, target, entry))
             return
         if entry.type is Type.LINK:
             Path(target).symlink_to(entry.target)
@@ -89,6 +91,13 @@ class _Builder:
             make_node(target, entry)
         set_attributes(target, entry)
         set_times(target, status)
+
+    def _take(self, decision: Decision, status: os.stat_result, target: str) -> bool:
+        """Whether a copy of the file was there already, and is to have no other attributes than the file has."""
+        if decision.action is not Action.KEEP:
+            return False
+        is_as_it_was = decision.entry == self.sides.ours.entry(decision.source or decision.path)
+        return is_as_it_was and self.ahead.take(status, target)
 
     def _link(self, entry: Entry, status: os.stat_result, target: str) -> bool:
         """Names of one file stay names of one file, where they are to have the same attributes."""

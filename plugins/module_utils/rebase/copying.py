@@ -10,10 +10,11 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator, NamedTuple
 
 from ..layers.entry import Entry, Type
 from ..layers.extents import data_extents, has_holes
+from .worker import Worker
 
 #: Files up to this size are read at once; of larger ones holes are looked for.
 _SMALL = 1 << 20
@@ -26,16 +27,42 @@ _DEVICES = {
 }
 
 
-def copy_file(source: str, status: os.stat_result, target: str, entry: Entry) -> None:
-    """Make the target, a new file, of the source, whose lstat is known. Holes stay holes."""
-    reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+class Copy(NamedTuple):
+    """A regular file to be copied."""
+
+    source: str
+    status: os.stat_result  # lstat of the source
+    target: str  # does not exist
+    entry: Entry  # owners, mode and attributes that the target gets
+
+
+def copy_files(copies: list[Copy]) -> None:
+    """Copy many files, half of them in another process. Raises OSError, when nothing is being copied any more."""
+    half = len(copies) // 2
+    worker = Worker(lambda: _copy_in_turn(copies[:half]))
     try:
-        with _new_file(target) as writing:
+        _copy_in_turn(copies[half:])
+        worker.wait()
+    finally:
+        worker.end()
+
+
+def _copy_in_turn(copies: Iterable[Copy]) -> None:
+    for copy in copies:
+        copy_file(copy)
+
+
+def copy_file(copy: Copy) -> None:
+    """Make one copy. Holes stay holes. Raises OSError."""
+    status = copy.status
+    reading = os.open(copy.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with _new_file(copy.target) as writing:
             if status.st_size <= _SMALL and not has_holes(status):
-                _write(writing, os.read(reading, _SMALL + 1))
+                _write(writing, os.read(reading, status.st_size))
             else:
                 _copy_extents(reading, writing, status.st_size)
-            _set_attributes(writing, entry)
+            _set_attributes(writing, copy.entry)
             os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
     finally:
         os.close(reading)

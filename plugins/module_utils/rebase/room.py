@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Iterable
 
+from ..layers.upper import Raw
 from .decision import Action
 from .engine import Decisions
 from .sides import Sides
@@ -23,6 +25,15 @@ class Room:
 
     bytes: int
     inodes: int
+
+    def __add__(self, other: Room) -> Room:
+        return Room(self.bytes + other.bytes, self.inodes + other.inodes)
+
+
+def of_copies(files: Iterable[Raw]) -> Room:
+    """What copies of files take, at most."""
+    sizes = [raw.allocated for raw in files]
+    return Room(sum(sizes) + _MARGIN, len(sizes) + 16)
 
 
 def needed(sides: Sides, decisions: Decisions) -> Room:

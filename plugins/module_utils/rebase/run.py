@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ..layers.stack import Stack
-from ..layers.upper import Upper
+from ..layers.upper import Raw, Upper
+from .ahead import Ahead
 from .build import build
 from .engine import Decisions, decide
 from .gather import gather
 from .place import Place
 from .refusal import Refusal
 from .report import as_data, as_text
-from .room import Room, fits, free, grow_by, needed, used
-from .sides import Sides
+from .room import Room, fits, free, grow_by, needed, of_copies, used
 from .verify import verify
 
 REPORT = "rebase.json"
@@ -40,6 +40,11 @@ class Job:
     old_id: str
     new_id: str
     request: str  # uuid of the upgrade; the same one is done once
+
+    @property
+    def old_upper(self) -> Path:
+        """What the instance has changed of the old master."""
+        return self.layers / self.old_id / "upper"
 
     @property
     def layers(self) -> Path:
@@ -65,15 +70,12 @@ def rebase(job: Job) -> dict[str, Any]:
     if done and done.get("request") == job.request:
         place.clean()
         return done["numbers"]
-    upper = job.layers / job.old_id / "upper"
-    before, after = job.lowers(job.old_master), job.lowers(job.new_master)
-    sides, accounts = gather(Stack(before), Stack([upper, *before]), Stack(after), Upper(upper).walk())
-    decisions = decide(sides, accounts)
+    changes = list(Upper(job.old_upper).walk())
     place.clean()
-    _make_room(place, needed(sides, decisions))
     try:
-        numbers = _make(job, place, sides, decisions)
-        numbers["seconds"] = round(time.monotonic() - begun, 1)
+        decisions, size = _make(job, place, changes)
+        seconds = round(time.monotonic() - begun, 1)
+        numbers = {**decisions.numbers(), "bytes": size, "seconds": seconds}
         _write_report(job, place.unfinished, decisions, numbers)
         place.finish()
     except BaseException:
@@ -82,13 +84,24 @@ def rebase(job: Job) -> dict[str, Any]:
     return numbers
 
 
-def _make(job: Job, place: Place, sides: Sides, decisions: Decisions) -> dict[str, Any]:
+def _make(job: Job, place: Place, changes: list[Raw]) -> tuple[Decisions, int]:
+    """Make all of the layer at its unfinished place; what was decided, and the bytes that it takes."""
+    base, lower = Stack(job.lowers(job.old_master)), Stack(job.lowers(job.new_master))
     upper = place.unfinished / "upper"
+    there, copies = free(str(place.layers)), of_copies(changes)
     for directory in (place.unfinished, upper, place.unfinished / "work"):
         directory.mkdir()
-    build(sides, decisions, str(upper))
-    size = verify(decisions, str(upper), Stack([upper, *job.lowers(job.new_master)]))
-    return {**decisions.numbers(), "bytes": size}
+    with Ahead(changes, base, lower, place.unfinished / "ahead") as ahead:
+        if fits(copies, there):
+            ahead.begin()
+        sides, accounts = gather(base, Stack([job.old_upper, *job.lowers(job.old_master)]), lower, changes)
+        decisions = decide(sides, accounts)
+        wanted = needed(sides, decisions)
+        if not fits(wanted + copies, there):
+            ahead.give_up()
+        _make_room(place, wanted, there)
+        build(sides, decisions, str(upper), ahead)
+    return decisions, verify(decisions, str(upper), Stack([upper, *job.lowers(job.new_master)]))
 
 
 def _check(job: Job) -> None:
@@ -100,7 +113,7 @@ def _check(job: Job) -> None:
             raise Refusal(f"The {name} master at {master} is {there or 'no master'}, not {master_id}")
     if job.old_id == job.new_id:
         raise Refusal(f"Master {job.old_id} is old and new: there is nothing to rebase")
-    if not (job.layers / job.old_id / "upper").is_dir():
+    if not job.old_upper.is_dir():
         raise Refusal(f"The overlay has no layer of master {job.old_id} that could be rebased")
 
 
@@ -120,13 +133,12 @@ def _report(layer: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and "numbers" in found else None
 
 
-def _make_room(place: Place, wanted: Room) -> None:
+def _make_room(place: Place, wanted: Room, there: Room) -> None:
     """Refuse when the disk is too small; an abandoned layer of the same master goes first where both do not fit."""
-    there = free(str(place.layers))
     if fits(wanted, there):
         return
     abandoned = used(str(place.layer)) if place.layer.exists() else Room(0, 0)
-    there = Room(there.bytes + abandoned.bytes, there.inodes + abandoned.inodes)
+    there += abandoned
     if fits(wanted, there):
         place.give_up()
         return
