@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from dataclasses import dataclass
 
 from ..layers.entry import Entry, Type
 from . import entries
@@ -34,24 +33,15 @@ def wished(sides: Sides, path: str, policy: Policy) -> Decision | None:
     return None
 
 
-@dataclass
 class _Comparison:
     """A path on the three sides; what is in files is compared when it is asked for, and once."""
 
-    sides: Sides
-    path: str
-
-    @functools.cached_property
-    def base(self) -> Entry | None:
-        return self.sides.base.entry(self.path)
-
-    @functools.cached_property
-    def ours(self) -> Entry | None:
-        return self.sides.ours.entry(self.path)
-
-    @functools.cached_property
-    def theirs(self) -> Entry | None:
-        return self.sides.theirs.entry(self.path)
+    def __init__(self, sides: Sides, path: str) -> None:
+        self.sides = sides
+        self.path = path
+        self.base = sides.base.entry(path)
+        self.ours = sides.ours.entry(path)
+        self.theirs = sides.theirs.entry(path)
 
     @functools.cached_property
     def our_content_is_theirs(self) -> bool:
