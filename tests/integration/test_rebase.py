@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +259,34 @@ def test_copies_that_fail_ahead_are_made_again(scene: Scene, monkeypatch: pytest
 
     monkeypatch.setattr(ahead, "copy_file", copy_file)
     assert rebased(scene) == wanted
+
+
+def test_without_memory_for_another_process_one_does_all(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    lively(scene)
+    wanted = rebased(scene)
+
+    def fork() -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert rebased(scene) == wanted
+
+
+def test_a_process_that_is_ended_from_outside_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    lively(scene)
+    monkeypatch.setattr(ahead.Ahead, "begin", lambda self: None)
+    tool = os.getpid()
+
+    def copy_file(copy: Copy) -> None:
+        if os.getpid() != tool:
+            os.kill(os.getpid(), signal.SIGKILL)
+        usual(copy)
+
+    usual = copying.copy_file
+    monkeypatch.setattr(copying, "copy_file", copy_file)
+    with pytest.raises(OSError, match="for want of memory"):
+        run.rebase(scene.job)
+    assert [path.name for path in scene.layers.iterdir()] == ["master-1"]
 
 
 def test_copies_made_ahead_give_way_where_the_disk_is_small(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,13 @@ class Ahead:
         self._done: bool | None = None  # None: not known yet
 
     def begin(self) -> None:
-        """Begin to copy. Raises OSError."""
+        """Begin to copy, if there can be another process. Raises OSError."""
         self._directory.mkdir()
-        # what can be written now, the end need not wait for
-        self._worker = Worker(self._copy, lambda: sync_file_system(self._directory))
+        try:
+            # what can be written now, the end need not wait for
+            self._worker = Worker(self._copy, lambda: sync_file_system(self._directory))
+        except OSError:  # no memory for it: this process does without
+            self._directory.rmdir()
 
     def take(self, status: os.stat_result, target: str) -> bool:
         """Put the copy of a file, whose lstat this is, to the target. False when there is none."""

@@ -39,7 +39,11 @@ class Copy(NamedTuple):
 def copy_files(copies: list[Copy]) -> None:
     """Copy many files, half of them in another process. Raises OSError, when nothing is being copied any more."""
     half = len(copies) // 2
-    worker = Worker(lambda: _copy_in_turn(copies[:half]))
+    try:
+        worker = Worker(lambda: _copy_in_turn(copies[:half]))
+    except OSError:  # no memory for it: this process does all
+        _copy_in_turn(copies)
+        return
     try:
         _copy_in_turn(copies[half:])
         worker.wait()

@@ -30,10 +30,11 @@ class Worker:
     def wait(self) -> None:
         """Wait until the job is done. Raises OSError as the job did; to be called once."""
         told = os.read(self._answer, 10000)
+        if not told:
+            raise ChildProcessError(errno.ECHILD, "a process of it was ended from outside, maybe for want of memory")
         if told != _DONE:
             number, _space, place = told.decode(errors="surrogateescape").partition(" ")
-            failed = int(number or errno.ECHILD)
-            raise OSError(failed, os.strerror(failed), place)
+            raise OSError(int(number), os.strerror(int(number)), place)
 
     def end(self) -> None:
         """Let it do no more; when this returns, it does not."""
