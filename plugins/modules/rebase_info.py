@@ -23,6 +23,12 @@ options:
         M(skinnybox.xenserver.master_manifest_info).
     type: path
     required: true
+  remote_src:
+    description:
+      - With V(false), O(manifest) is a file of the controller. It is brought to the instance for as long as the module
+        runs.
+    type: bool
+    default: true
   details:
     description:
       - Which decisions are returned one by one. With V(summary) conflicts, dangers, and packages of the instance that
@@ -51,9 +57,10 @@ EXAMPLES = r"""
   become: true
   register: preview
 
-- name: Everything below /etc, one by one
+- name: Everything below /etc, one by one, with a manifest that lies here
   skinnybox.xenserver.rebase_info:
-    manifest: /run/skinnybox/next.jsonl.gz
+    manifest: "{{ manifest.path }}" # manifest is the result of master_manifest_info
+    remote_src: false
     details: files
     paths: [/etc/**]
   become: true
@@ -175,6 +182,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.refusal
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "manifest": {"type": "path", "required": True},
+    "remote_src": {"type": "bool", "default": True},
     "details": {"type": "str", "choices": ["summary", "notes", "files"], "default": "summary"},
     "paths": {"type": "list", "elements": "str", "default": []},
 }
