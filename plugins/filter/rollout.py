@@ -101,7 +101,8 @@ def rollout(words: Any) -> dict[str, Any]:
     try:
         checked = parse_rollout(check_entry(words or {}, ROLLOUT_OPTIONS))
     except Refused as refusal:
-        raise AnsibleFilterError(f"rollout: {str(refusal).removeprefix('rollout: ')}") from None
+        text = str(refusal)
+        raise AnsibleFilterError(text if text.startswith("rollout") else f"rollout: {text}") from None
     data = asdict(checked)
     return {**data, "health": {**data["health"], "units": list(checked.health.units)}, "serial": checked.serial}
 

@@ -55,6 +55,7 @@ instances:
       previous: ["noble:6"]
       upgrade_to:
       moving_to:
+      restarting: false
       power_state: Running
       host: xen2
       vcpus: 2

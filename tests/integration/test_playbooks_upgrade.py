@@ -19,6 +19,7 @@ from tests.support.ansible import Play, run_module, run_playbook
 from tests.support.golden import make_golden, seal_again
 from tests.support.lab import PASSWORD, Lab, new_lab
 from tests.support.standins import CONNECTIONS, Standins, manifest_of, standins_of, write_tools, write_tree
+from tests.support.state import find_vm
 
 pytestmark = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not())
 
@@ -114,8 +115,9 @@ def test_a_preview_changes_nothing_and_gives_reasons(
     unreachable.unlink()
     assert look.status != 0
     assert "1 conflict (0 allowed, rollout.max_conflicts)" in text(look)
-    assert "web-002: it cannot be reached: " in text(look)
-    assert "Nothing was changed. 2 of 2 instances give a reason not to, as told above: web-001, web-002." in text(look)
+    assert "failed it cannot be reached: No route to host (web-002)" in text(look)
+    assert "web-002: it cannot be reached" not in look.output  # which would be said twice
+    assert "Nothing was changed. Of 2 instances, 2 must not move, as told above: web-001, web-002." in text(look)
     assert lab.writes() == []
     assert not list((guests.of("web-001") / "run/skinnybox").glob("*.gz"))
 
@@ -129,9 +131,8 @@ def test_a_canary_that_fails_goes_back_and_the_rest_stays(
     failed = play(inventory, "upgrade", "-e", "pool=web")
     shutil.rmtree(guests.of("web-001") / f"tools-{ids[2]}")
     assert failed.status != 0
-    assert "unit app.service has failed. It is back on noble:1, healthy. The rollout stops: 0 of 2 have moved" in text(
-        failed
-    )
+    assert "unit app.service has failed. It is back on noble:1, healthy. The rollout stops. " in text(failed)
+    assert "Of 2: 0 moved, 1 failed, 1 not touched. " in text(failed)
     assert versions(lab) == dict.fromkeys(("web-001", "web-002"), (1, "Running"))
     assert failed.recap["web-001"]["failed"] == 1
     assert failed.recap["web-002"]["changed"] == 0
@@ -148,7 +149,7 @@ def test_instances_move_and_go_back_and_stay_in_the_end(
     assert first.status == 0, first.output
     assert "web-002: noble:1 -> noble:2, down for " in text(first)
     assert "s; kept 3, merged 1, conflicts 0" in text(first)
-    assert "1 of 1 instances are on noble:2 now." in text(first)
+    assert "Now on noble:2: 1 of 1." in text(first)
     assert first.output.count("TASK [Ask it]") == 2  # once more after the canary was let be
     assert versions(lab) == {"web-001": (1, "Running"), "web-002": (2, "Running")}
 
@@ -169,10 +170,11 @@ def test_instances_move_and_go_back_and_stay_in_the_end(
     found = run_module(lab, "vm_pool_info", name="web")["instances"]
     assert [(one["version"], one["previous"]) for one in found] == [(1, []), (2, [])]
     assert not guests.upper("web-002", ids[1]).exists()
-    assert "web-002: layers of versions before take " in text(done)
+    assert "web-002: old layers of 0.0 MiB were removed." in text(done)
 
     report = play(inventory, "report", "-e", "instance=web-002")
     assert report.status == 0, report.output
+    assert "web-002 (VM " in report.output and ") on noble:2" in report.output
     assert "/etc/other.conf (changed)" in report.output
 
 
@@ -190,7 +192,12 @@ def test_what_instances_have_alike_is_found(guests: Standins, inventory: Path) -
     ("verb", "arguments", "words"),
     [
         ("upgrade", ["-e", "pool=wbe"], "There is no instance of VM pool wbe in london. VM pools with instances: web."),
-        ("upgrade", ["-e", "pool=web", "-e", '{"rollout": {"canary": "few"}}'], "canary: 'few' is neither a number"),
+        (
+            "upgrade",
+            ["-e", "pool=web", "-e", '{"rollout": {"canary": "few"}}'],
+            "VM pool web: rollout.canary: 'few' is neither a number",
+        ),
+        ("demolish", ["-e", "pool=web", "-e", "instances=web-001"], "instances (did you mean instance)?"),
         ("report", ["-e", "pool=web", "--limit", "london"], "--limit 'london,skinnybox_instances'"),
         ("rollback", ["-e", "instance=web-001,web-009"], "There is no instance web-009 in london."),
         (
@@ -208,3 +215,21 @@ def test_what_cannot_be_is_said_and_nothing_written(
     assert done.status != 0
     assert words in text(done).replace('\\"', '"')
     assert lab.writes() == []
+
+
+def test_one_that_is_halted_is_moved_when_a_killed_run_has_halted_it_or_when_forced(
+    lab: Lab, guests: Standins, ids: dict[int, str], inventory: Path
+) -> None:
+    vm = find_vm(lab, "web-001")
+    lab.xapi.VM.hard_shutdown(vm)
+    for number in ids.values():
+        (guests.of("web-001") / f"unreachable-{number}").touch()
+    lab.xapi.VM.add_to_other_config(vm, "skinnybox:restarting", "true")
+    assert play(inventory, "upgrade", "-e", "instance=web-001", "--check").status == 0
+
+    lab.xapi.VM.remove_from_other_config(vm, "skinnybox:restarting")
+    forced = play(inventory, "upgrade", "-e", "instance=web-001", "-e", "preflight=force")
+    assert forced.status == 0, forced.output
+    assert "it is halted, and only a running instance can be previewed: start it (web-001)" in text(forced)
+    assert "web-001: noble:1 -> noble:2 at its next start: it is halted" in text(forced)
+    assert versions(lab)["web-001"] == (2, "Halted")

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.skinnybox.xenserver.plugins.filter.rollout import rollout
+from ansible_collections.skinnybox.xenserver.plugins.filter.rollout_problem import rollout_problem
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.module import check_entry
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.options import ROLLOUT_OPTIONS
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.rollout import (
@@ -99,16 +98,6 @@ def test_what_cannot_be_meant_is_named(words: Any, complaint: str) -> None:
         rollout(words)
 
 
-@settings(deadline=None)
-@given(canary=st.one_of(st.integers(0, 50), st.integers(0, 100).map(lambda n: f"{n}%")), total=st.integers(1, 200))
-def test_canaries_are_those_of_ansibles_first_batch(canary: int | str, total: int) -> None:
-    from ansible.utils.helpers import pct_to_int
-
-    found = parse(canary=canary)
-    first = pct_to_int(found.serial[0], total) if len(found.serial) == 2 else 0
-    assert found.canaries(total) == min(first, total)
-
-
 FULL = (
     "its overlay is too full for the new layer; let it grow by 300 MiB at least (module overlay_disk), or free space in"
 )
@@ -133,20 +122,51 @@ def test_reasons_not_to_move(preview: dict[str, Any], health: dict[str, Any], fo
     assert reasons(rollout({"max_conflicts": 1}), preview, health) == found
 
 
+THERE = {"master": "noble", "version": 8, "power_state": "Running"}
+REBASED = {"layer": "rebased", "kept": 1, "merged": 2, "dangers": 0}
+
+
 @pytest.mark.parametrize(
     ("result", "told"),
     [
         ({}, "noble:7 -> noble:8"),
         ({"downtime": None, "instance": {}}, "noble:7 -> noble:8"),
         (
-            {"downtime": 41.24, "instance": {"boot": {"layer": "kept", "kept": 1}}},
+            {"downtime": 41.24, "instance": {**THERE, "boot": {"layer": "kept", "kept": 1}}},
             "noble:7 -> noble:8, down for 41.2 s",
         ),
         (
-            {"downtime": 2, "instance": {"boot": {"layer": "rebased", "kept": 1, "merged": 2, "dangers": 0}}},
+            {"downtime": 2, "instance": {**THERE, "boot": REBASED}},
             "noble:7 -> noble:8, down for 2.0 s; kept 1, merged 2, dangers 0",
+        ),
+        # in check mode it is where it was, and its last boot tells of another move
+        ({"instance": {**THERE, "version": 7, "boot": REBASED}}, "noble:7 -> noble:8"),
+        (
+            {"instance": {**THERE, "power_state": "Halted", "boot": REBASED}},
+            "noble:7 -> noble:8 at its next start: it is halted",
         ),
     ],
 )
 def test_the_story_of_an_upgrade(result: dict[str, Any], told: str) -> None:
     assert story(result, "noble:7", "noble:8") == told
+
+
+def test_a_run_that_was_killed_early_leaves_it_where_it_was() -> None:
+    found = {"changed": True, "downtime": None, "instance": {**THERE, "version": 7}}
+    assert story(found, "noble:7", "noble:7") == "on noble:7, what was interrupted is finished"
+    assert story({**found, "changed": False}, "noble:7", "noble:7") == "on noble:7, as before"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (None, ""),
+        ({"batch": "10%"}, ""),
+        (5, "rollout: it is no dictionary."),
+        ({"batch": "lots"}, "rollout.batch: 'lots' is neither a number of instances nor a share such as 25%."),
+        ({"btach": 5}, "rollout: btach: no such option. Options: bake_time, batch, "),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(words: object, problem: str) -> None:
+    said = rollout_problem(words)
+    assert said.startswith(problem) and bool(said) == bool(problem)

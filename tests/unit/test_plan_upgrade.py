@@ -130,7 +130,7 @@ def test_where_a_rollback_can_be_and_what_is_done_then() -> None:
     site.label(previous=site.ids[0], restarting="true", upgrading=site.ids[2], rolling_back=site.ids[0])
     rollback = "~ web-001  master noble:3 -> noble:1, rolled back, started on xen1"
     assert site.to("rolled_back") == site.apply() == [rollback]
-    with pytest.raises(Refused, match=r"its rollback to noble:1 is not finished. Finish it with state rolled_back"):
+    with pytest.raises(Refused, match=r"its rollback to noble:1 is not finished. Finish it with playbook rollback"):
         site.to("upgraded")
     site.be_on(1)
     site.label(abandoned=site.ids[2])
@@ -180,7 +180,7 @@ def test_what_cannot_be_is_refused(site: Site) -> None:
         ({"upgrading": site.ids[1]}, {"state": "committed"}, "its upgrade to noble:2 is not finished yet"),
         ({"previous": "gone"}, {"state": "rolled_back"}, "cannot go back to gone: that version is gone"),
         ({"master_id": "gone"}, {"state": "upgraded"}, "its own version noble:1 is gone"),
-        ({"previous": site.ids[2]}, {"state": "upgraded"}, "can go back to it: use state rolled_back"),
+        ({"previous": site.ids[2]}, {"state": "upgraded"}, "can go back to it: use playbook rollback"),
     ]
     site.records["VM"][site.blueprints[0]]["other_config"]["skinnybox:golden_vm"] = "golden"
     for labels, options, sentence in cases:

@@ -13,9 +13,20 @@ import pytest
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.plan.way_back import going_back, way_back
 
 
-def instance(title: str, *previous: str, moving_to: str | None = None, name: str = "web-001") -> dict[str, Any]:
+def instance(
+    title: str, *previous: str, moving_to: str | None = None, name: str = "web-001", halted: bool = False
+) -> dict[str, Any]:
+    """``halted``: it is, by a run that was to start it again."""
     master, _colon, version = title.partition(":")
-    return {"name": name, "master": master, "version": int(version), "previous": list(previous), "moving_to": moving_to}
+    power = {"restarting": halted, "power_state": "Halted" if halted else "Running"}
+    return {
+        "name": name,
+        "master": master,
+        "version": int(version),
+        "previous": list(previous),
+        "moving_to": moving_to,
+        **power,
+    }
 
 
 @pytest.mark.parametrize(
@@ -27,9 +38,12 @@ def instance(title: str, *previous: str, moving_to: str | None = None, name: str
         (instance("noble:7", moving_to="noble:8"), "noble:7"),
         (instance("noble:7", "noble:6", moving_to="noble:8"), "noble:7"),
         (instance("noble:8", "noble:7", moving_to="noble:8"), "noble:7"),
+        (instance("noble:7", "noble:6", halted=True), "noble:7"),
+        (instance("noble:8", "noble:7", moving_to="noble:8", halted=True), "noble:7"),
         # a rollback that was killed goes on
         (instance("noble:8", "noble:7", "noble:6", moving_to="noble:7"), "noble:7"),
         (instance("noble:8", "noble:7", "noble:6", moving_to="noble:6"), "noble:6"),
+        (instance("noble:7", moving_to="noble:7"), "noble:7"),
     ],
 )
 def test_the_way_back_of_one(facts: dict[str, Any], back: str) -> None:

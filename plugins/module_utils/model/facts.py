@@ -33,6 +33,7 @@ def instance_facts(pool: HostPool, instance: Instance) -> dict[str, Any]:
         "previous": [title_of(pool, one) for one in previous_of(vm.labels)],
         "upgrade_to": title_of(pool, vm.labels[UPGRADE_TO]) or None,
         "moving_to": title_of(pool, move.target) if move else None,
+        "restarting": instance.is_being_restarted,
         "power_state": vm.power_state,
         "host": host.name if host else None,
         "vcpus": vm.vcpus_at_startup,

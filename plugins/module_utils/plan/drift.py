@@ -14,7 +14,7 @@ from typing import Iterator
 from ..model.instances import Instance
 from ..model.masters import MasterVersion, master_versions
 from ..model.records import Disk, HostPool, StorageRepository
-from ..model.upgrades import UPGRADE_TO, move_of
+from ..model.upgrades import UPGRADE_TO, move_of, previous_of
 from . import blocked
 from .addresses import nth_address
 from .changes import Item
@@ -106,11 +106,13 @@ class Drift:
         wish, labels = self.wish, instance.vm.labels
         goal = None if move_of(instance.vm) else wish.master
         if goal is not None and labels["master_id"] != goal.master_id:
-            is_next = labels[UPGRADE_TO] == goal.master_id
-            yield (
-                f"runs on {labels['master']}:{labels['version']}, declared is {goal.title}: "
-                + ("upgraded at its next restart" if is_next else "upgrade it with playbook upgrade")
-            )
+            if labels[UPGRADE_TO] == goal.master_id:
+                way = "upgraded at its next restart"
+            elif goal.master_id in previous_of(labels):
+                way = "take it back with playbook rollback"
+            else:
+                way = "upgrade it with playbook upgrade"
+            yield f"runs on {labels['master']}:{labels['version']}, declared is {goal.title}: {way}"
         yield from self._misplaced_disks(instance)
         if wish.networks and (declared := _declared_addresses(wish.networks, instance.number)) is not None:
             have = instance.addresses

@@ -46,13 +46,6 @@ class Rollout:
         sizes = [self.batch] if self.canary in ("0", "0%") else [self.canary, self.batch]
         return [size if size.endswith("%") else int(size) for size in sizes]
 
-    def canaries(self, total: int) -> int:
-        """How many of ``total`` instances go first, rounded as Ansible rounds shares: down, but at least one."""
-        if not self.canary.endswith("%"):
-            return min(int(self.canary), total)
-        share = int(self.canary[:-1])
-        return min(max(share * total // 100, 1), total) if share else 0
-
 
 def parse_rollout(options: Mapping[str, Any]) -> Rollout:
     """Check the words of a rollout (as in options.ROLLOUT_OPTIONS). Raises Refused, naming the word."""
@@ -125,9 +118,16 @@ _NUMBERS = ("kept", "merged", "dropped", "conflicts", "dangers")
 
 def story(result: Mapping[str, Any], origin: str, target: str) -> str:
     """What an upgrade was like, of the result of module instance: ``noble:7 -> noble:8, down for 41.2 s; kept 12``."""
+    instance = result.get("instance") or {}
+    if origin == target:  # a run that was killed had brought it no further
+        return f"on {target}, " + ("what was interrupted is finished" if result.get("changed") else "as before")
     told = f"{origin} -> {target}"
     if isinstance(result.get("downtime"), (int, float)):
         told += f", down for {result['downtime']:.1f} s"
-    boot = (result.get("instance") or {}).get("boot") or {}
+    if f"{instance.get('master')}:{instance.get('version')}" != target:
+        return told  # of check mode: what the last boot reported is of another version
+    if instance.get("power_state") == "Halted":
+        return f"{told} at its next start: it is halted"
+    boot = instance.get("boot") or {}
     numbers = [f"{name} {boot[name]}" for name in _NUMBERS if name in boot and boot.get("layer") == "rebased"]
     return f"{told}; {', '.join(numbers)}" if numbers else told

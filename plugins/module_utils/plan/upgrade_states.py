@@ -36,8 +36,9 @@ def _upgrade(wish: InstanceWish, pool: HostPool, instance: Instance) -> tuple[It
         _refuse_other(pool, instance, move)
     if target.master_id in previous_of(labels) and not move:
         raise Refused(
-            f"{_who(instance)} was upgraded from {target.title} and can go back to it: use state rolled_back, which "
-            "takes its old layer. To carry its changes over to it anew, commit it first (state committed)."
+            f"{_who(instance)} was upgraded from {target.title} and can go back to it: use playbook rollback (state "
+            "rolled_back), which takes its old layer. To carry its changes over to it anew, commit it first (state "
+            "committed)."
         )
     if wish.when == "next_restart":
         wanted = "" if target.master_id == labels["master_id"] or move else target.master_id
@@ -70,8 +71,13 @@ def _target(wish: InstanceWish, pool: HostPool, instance: Instance) -> MasterVer
 
 def _refuse_other(pool: HostPool, instance: Instance, move: Move) -> None:
     title = title_of(pool, move.target)
+    if move.is_back and move.has_arrived and instance.vm.power_state == "Halted" and not _has_failed(instance):
+        raise Refused(f"{_who(instance)}: its rollback to {title} is over when it runs there: start it.")
     if move.is_back:
-        raise Refused(f"{_who(instance)}: its rollback to {title} is not finished. Finish it with state rolled_back.")
+        raise Refused(
+            f"{_who(instance)}: its rollback to {title} is not finished. Finish it with playbook rollback (state "
+            "rolled_back)."
+        )
     raise Refused(
         f"{_who(instance)}: its upgrade to {title} is not finished. Finish it (master: {title}), or roll it back "
         "(state rolled_back)."

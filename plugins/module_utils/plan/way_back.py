@@ -19,11 +19,15 @@ def way_back(instance: Facts) -> str:
     """The version that a rollback takes it to; empty when there is none.
 
     An instance in the middle of an upgrade goes back to where it comes from, one in the middle of a rollback goes on.
+    One that a killed run had only shut down is still on its version, where it is started again; one that is there at
+    the end of a rollback, with nowhere to go from there, has that finished.
     """
     title, goal, previous = title_of(instance), instance["moving_to"], instance["previous"]
     if goal and goal != title:
         return goal if goal in previous else title
-    return previous[0] if previous else ""
+    if not goal and instance["restarting"] and instance["power_state"] == "Halted":
+        return title
+    return previous[0] if previous else goal or ""
 
 
 def going_back(instances: Iterable[Facts], to: str | None) -> dict[str, Any]:
