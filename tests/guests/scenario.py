@@ -23,12 +23,13 @@ def install(*packages: Package) -> str:
     return f"dpkg --force-confdef --force-confold -i {files}"
 
 
-# What both versions have, apart from a plain Debian. What timers start would only take time from slow guests, whose
-# disks may take minutes to appear while others boot.
+# What both versions have, apart from a plain Debian. What timers start, and a service manager for each who logs in,
+# would only take time from slow guests, whose disks may take minutes to appear while others boot.
 FIRST_MASTER = f"""
 mkdir -p /etc/systemd/system.conf.d
 printf '[Manager]\\nDefaultDeviceTimeoutSec=15min\\n' > /etc/systemd/system.conf.d/slow.conf
 {{ cd /etc/systemd/system/timers.target.wants && systemctl --quiet disable --now *; cd /; }}
+systemctl --quiet mask user@.service
 {install(demo("1.0"), tool("1.0"))}
 mkdir -p /opt/site /opt/removed
 for name in one two three; do echo "site $name" > /opt/site/$name; done
