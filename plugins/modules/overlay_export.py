@@ -17,6 +17,7 @@ description:
   - Scrubbed, that is left out and listed, is what makes the instance itself (host name, machine id, SSH host keys,
     network), its secrets (private keys, authorized keys, C(/etc/ssl/private) and the like), histories, logs, caches,
     temporary files, what belongs to Skinnybox, and C(/boot). What the boot does to C(/etc/fstab) is undone.
+  - An instance with other kernels than its master is refused, since a golden VM boots from its own C(/boot).
   - Users and groups go as records. Passwords are scrubbed, unless O(keep) names C(/etc/shadow). New users come locked.
 extends_documentation_fragment:
   - skinnybox.xenserver.attributes.in_guest
@@ -28,7 +29,9 @@ options:
     type: path
     required: true
   keep:
-    description: Globs of what is not scrubbed, such as V(/home/*/.ssh/**). V(*) stays within a name, V(**) does not.
+    description:
+      - Globs of what is not scrubbed, such as V(/home/*/.ssh/**). V(*) stays within a name, V(**) does not.
+      - Directories that it lies in go along.
     type: list
     elements: str
     default: []

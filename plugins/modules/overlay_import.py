@@ -13,7 +13,8 @@ description:
   - Runs in the golden VM, as root (C(become)). Makes its root file system have what an archive of
     M(skinnybox.xenserver.overlay_export) has, and not have what that instance deleted. Seal and publish it afterwards.
   - Each file is written beside its place and renamed. Owners are translated by name. All is checked before anything is
-    written; when the import is interrupted, run it again with the same archive.
+    written; when the import is interrupted, run it again with an archive that brings the same. Until then the golden VM
+    cannot be sealed.
   - Users and groups are merged by record; where both sides changed the same field, the golden VM's holds.
 extends_documentation_fragment:
   - skinnybox.xenserver.attributes.in_guest

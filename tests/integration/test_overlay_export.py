@@ -122,6 +122,14 @@ def refused(promotion: Promotion, **options: object) -> str:
     return done.msg
 
 
+def test_another_kernel_is_refused(promotion: Promotion) -> None:
+    put(promotion.instance.master, "boot/vmlinuz-6.1.0-1-amd64")
+    put(promotion.instance.upper, "boot/vmlinuz-6.1.0-1-amd64", "the same kernel, touched")
+    assert not promotion.export(check=True).failed
+    put(promotion.instance.upper, "boot/vmlinuz-6.1.0-2-amd64")
+    assert "other kernels than its master (/boot/vmlinuz-6.1.0-2-amd64)" in promotion.export().msg
+
+
 def test_the_archive_is_never_part_of_itself(tmp_path: Path) -> None:
     promotion = Promotion(tmp_path)
     for name in ("archive.tar.gz", ".archive.tar.gz.new", "other.tar.gz"):

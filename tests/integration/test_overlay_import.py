@@ -98,12 +98,29 @@ def test_what_the_golden_vm_has_changed_too_is_refused_or_decided(promotion: Pro
     assert set(done["left"]) >= {"/etc/conf", "/usr/share/doc", "/etc/becomes-file"}
 
 
+def test_what_python_has_compiled_is_no_conflict(promotion: Promotion) -> None:
+    for root in (promotion.instance.upper, promotion.golden):
+        put(root, "usr/lib/python3/__pycache__/x.cpython-311.pyc", f"compiled in {root.name}")
+    promotion.export()
+    done = bring_in(promotion)
+    assert not done.failed, done.msg
+    assert (promotion.golden / "usr/lib/python3/__pycache__/x.cpython-311.pyc").read_text() == "compiled in upper"
+
+
 def test_the_instances_files_win_when_asked(promotion: Promotion) -> None:
     put(promotion.golden, "etc/conf", "the golden VM's")
     promotion.export()
     done = bring_in(promotion, on_conflict="instance")
     assert not done.failed, done.msg
     assert (promotion.golden / "etc/conf").read_text() == "changed"
+
+
+def test_what_is_kept_has_its_directories(promotion: Promotion) -> None:
+    promotion.export(keep=["/home/*/.ssh/**"])
+    done = bring_in(promotion)
+    assert not done.failed, done.msg
+    assert (promotion.golden / "home/me/.ssh/id_ed25519").exists()
+    assert not (promotion.golden / "root/.ssh").exists()
 
 
 def test_two_package_databases_are_never_mixed(tmp_path: Path) -> None:
@@ -169,7 +186,11 @@ def test_an_interrupted_import_is_finished_first(promotion: Promotion) -> None:
     whole = promotion.archive.read_bytes()
     promotion.export(scrub=["/srv/**"])
     assert "The import of another archive" in bring_in(promotion).msg
-    promotion.archive.write_bytes(whole)
+    # Time has passed in the instance, and Ansible was there; what it brings is the same.
+    put(promotion.instance.upper, "var/log/own/log", "more of it")
+    put(promotion.instance.upper, "var/tmp/skinnybox-x/y")
+    promotion.export()
+    assert promotion.archive.read_bytes() != whole
     assert bring_in(promotion)["changed"]
     assert not (promotion.golden / golden.BEGUN).exists()
     assert not [path for path in promotion.golden.rglob(".skinnybox-*") if os.path.lexists(path)]

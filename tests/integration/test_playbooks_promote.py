@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -57,10 +58,11 @@ class Site:
             "web-017": write_program(directory / "instance-python", self.instance.mounts(), ""),
             "noble-golden": write_program(directory / "golden-python", mounts, f"chroot {root}"),
         }
-        hosts = {
+        hosts: dict[str, dict[str, Any]] = {
             name: {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(python)}
             for name, python in pythons.items()
         }
+        hosts["halted-golden"] = {"ansible_host": "127.0.0.1", "ansible_port": 1}
         self.inventory = directory / "hosts.yml"
         self.inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
 
@@ -113,3 +115,10 @@ def test_wrong_names(site: Site) -> None:
     done = site.promote("-e", "golden=nowhere")
     assert done.status != 0
     assert "nowhere must be one host of the inventory" in " ".join(done.output.split())
+
+
+def test_a_golden_vm_that_does_not_run(site: Site) -> None:
+    done = site.promote("-e", "golden=halted-golden")
+    assert done.status != 0
+    assert "The golden VM halted-golden does not answer. Start it first." in " ".join(done.output.split())
+    assert "Export" not in done.output

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.plan
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.scrub import Scrub
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.promotion.sparse import reader_of
 from tests.support.guest import Instance
+from tests.support.manifests import TOOLS
 from tests.support.mounts import memory, why_not
 from tests.support.operations import OPERATIONS, operate
 from tests.support.pictures import picture
@@ -43,6 +45,10 @@ FILE, DIRECTORY, SOCKET = (Entry(kind, 0o600, 0, 0) for kind in (Type.FILE, Type
         ("/root/.ssh/authorized_keys", FILE, "secret"),
         ("/home/me/.ssh", DIRECTORY, "secret"),
         ("/home/me/.sshrc", FILE, None),
+        ("/root/.config/gcloud", DIRECTORY, "secret"),
+        ("/root/.config/gcloud/credentials.db", FILE, "secret"),
+        ("/home/me/.local/share/fish/fish_history", FILE, "history"),
+        ("/etc/machine-info", FILE, "identity"),
         ("/var/lib/postgresql/.psql_history", FILE, "history"),
         ("/var/log/nginx", DIRECTORY, None),
         ("/var/log/nginx/access.log", FILE, "log"),
@@ -76,6 +82,8 @@ def test_what_is_scrubbed(path: str, entry: Entry, reason: str | None) -> None:
         ("/opt/app/tls.pem", "-----BEGIN OPENSSH PRIVATE KEY-----\n", "secret"),
         ("/opt/app/tls.pem", "-----BEGIN PRIVATE KEY-----\n", "secret"),
         ("/opt/app/tls.pem", "-----BEGIN CERTIFICATE-----\n", None),
+        ("/opt/app/putty.ppk", "PuTTY-User-Key-File-3: ssh-ed25519\n", "secret"),
+        ("/etc/openvpn/static", "#\n-----BEGIN OpenVPN Static key V1-----\n", "secret"),
         ("/usr/lib/python3.11/test/keycert.pem", PRIVATE_KEY, None),  # a package's
         ("/usr/local/etc/tls.pem", PRIVATE_KEY, "secret"),
     ],
@@ -119,6 +127,16 @@ def test_a_line_that_a_person_has_disabled_stays_so() -> None:
 )
 def test_passwords_are_left_out(path: str, line: str, locked: str) -> None:
     assert without_passwords(path, line) == locked
+
+
+def test_a_golden_vm_that_was_left_halfway_is_not_sealed(tmp_path: Path) -> None:
+    marker = tmp_path / "promotion.json"
+    marker.write_text("{}")
+    program = "import pathlib, sys, seal; seal._PROMOTION = pathlib.Path(sys.argv.pop()); sys.exit(seal.main())"
+    words = [sys.executable, "-B", "-c", program, "--boot-disk", "/nowhere", str(marker)]
+    done = subprocess.run(words, cwd=TOOLS, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "run playbook promote again" in done.stderr
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())

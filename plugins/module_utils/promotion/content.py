@@ -86,6 +86,7 @@ class _Finder:
         found = [self._change_if_there(raw) for raw in self.raws if raw.entry]
         changes = [change for change in found if change]
         changes += self._names_of(changes)
+        changes += self._directories_of(changes)
         changes.sort(key=lambda change: change.raw.path.split("/"))
         deepest_first = {path: deletions[path] for path in sorted(deletions, reverse=True)}
         return Content(changes, deepest_first, dict(sorted(self.scrubbed.items())))
@@ -137,6 +138,16 @@ class _Finder:
             if raw.entry and raw.links > 1 and raw.inode in promoted and raw.path not in {*paths, *self.scrubbed}:
                 yield Change(raw, raw.entry, self.master.entry(raw.path))
 
+    def _directories_of(self, changes: list[Change]) -> Iterator[Change]:
+        """Directories that the rules scrub, of something that is promoted all the same, as somebody keeps it."""
+        needed = {directory for change in changes for directory in _parents(change.raw.path)}
+        for raw in self.raws:
+            if raw.entry and raw.path in needed & self.scrubbed.keys():
+                below = self.master.entry(raw.path)
+                if not _is_directory(below):
+                    del self.scrubbed[raw.path]
+                    yield Change(raw, raw.entry, below)
+
     def _gone(self) -> Iterator[str]:
         """Paths of the master that the instance does not show: whiteouts, and all that opaque directories hide."""
         names: dict[str, set[str]] = defaultdict(set)
@@ -172,6 +183,12 @@ def _is_directory(entry: Entry | None) -> bool:
 
 def _parent(path: str) -> str:
     return path.rpartition("/")[0] or "/"
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path != "/":
+        path = _parent(path)
+        yield path
 
 
 def _join(path: str, name: str) -> str:

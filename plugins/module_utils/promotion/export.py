@@ -24,6 +24,7 @@ from .scrub import Scrub
 
 #: Part of the free space that an archive may take: an overlay that is full stops its instance.
 _SHARE = 0.9
+_KERNELS = "/boot/vmlinuz-"
 
 
 class ExportRefused(Exception):
@@ -117,8 +118,20 @@ def prepare(instance: Instance, target: Path, keep: Sequence[str], more: Sequenc
             raise ExportRefused(f"{glob!r} is no glob of paths: it must begin with a slash.")
     own = [str(target), str(target.with_name(f".{target.name}.new"))]
     content = find_content(instance.upper, instance.lowers[:-1], instance.master, keep, [*more, *map(_literal, own)])
+    _check_kernels(instance, content)
     with_passwords = any(Scrub(keep=tuple(keep)).keeps(path) for path in SHADOWS)
     return Export(instance, os.uname().nodename, content, with_passwords)
+
+
+def _check_kernels(instance: Instance, content: Content) -> None:
+    """A golden VM boots from its own /boot; packages and modules of other kernels would not fit it."""
+    seen, master = Stack([instance.upper, *instance.lowers]), DirectoryTree(instance.master)
+    kernels = [path for path, reason in content.scrubbed.items() if reason == "boot" and path.startswith(_KERNELS)]
+    if other := [path for path in kernels if (seen.entry(path) is None) != (master.entry(path) is None)]:
+        raise ExportRefused(
+            f"The instance has other kernels than its master ({', '.join(other)}). A kernel is never promoted: install "
+            "it in the golden VM, and have the instance's packages of kernels as its master has them."
+        )
 
 
 def _literal(path: str) -> str:

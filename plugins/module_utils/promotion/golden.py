@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterator
 
@@ -23,7 +23,7 @@ from ..layers.directory import DirectoryTree
 from ..layers.durable import sync_file_system, write_durably
 from ..rebase.numbers import Numbers
 from .apply import Import, path_of
-from .index import NAME, ArchiveUnusable, Index, from_json
+from .index import NAME, ArchiveUnusable, Index, from_json, to_json
 from .plan import Answer, Plan, make_plan
 
 #: Which archive is being imported: while this is there, the golden VM is neither one thing nor the other.
@@ -69,7 +69,8 @@ def prepare(archive: Path, root: str, answer: Answer, force: bool) -> Prepared:
     begun = _begun(Path(root or "/", BEGUN))
     if begun and begun != checksum and not force:
         raise ImportRefused(
-            f"The import of another archive (SHA-256 {begun}) was interrupted here. Run it again first, or use force."
+            "The import of another archive was interrupted here, or the instance has changed since. Run that one again "
+            "first, or use force, and on_conflict=instance."
         )
     plan, accounts = make_plan(index, DirectoryTree(root or "/"), answer, goes_on=begun == checksum)
     _check_room(root, plan)
@@ -90,7 +91,7 @@ def carry_out(prepared: Prepared) -> None:
 
 
 def read_archive(archive: Path) -> tuple[Index, str]:
-    """The index of an archive, and the SHA-256 of it all; it is read whole. Raises ArchiveUnusable, OSError."""
+    """The index of an archive, read whole, and a checksum of what it brings. Raises ArchiveUnusable, OSError."""
     text, paths = b"", []
     try:
         with gzip.open(archive) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
@@ -110,11 +111,15 @@ def read_archive(archive: Path) -> tuple[Index, str]:
     index = from_json(text)
     if paths != list(index.items) or any(not _is_plain(path) for path in (*paths, *index.deletions)):
         raise ArchiveUnusable(f"{archive} is damaged: its index and its content disagree.")
-    with archive.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return index, digest.hexdigest()
+    return index, _checksum(index)
+
+
+def _checksum(index: Index) -> str:
+    """The same for archives that bring the same.
+
+    What was scrubbed does not count: logs, and the directories that Ansible itself makes, are others with each archive.
+    """
+    return hashlib.sha256(to_json(replace(index, scrubbed={}))).hexdigest()
 
 
 def _is_plain(path: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Iterator, Mapping
 from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
 from ..rebase.accounts import Accounts
+from ..rebase.defaults import is_cache
 from .accounts import merge_accounts
 from .index import Index, Item, State
 
@@ -100,6 +101,8 @@ class _Look:
         if self._is(path, now and self._translated(now, self.accounts.theirs)):
             return None
         if self._is(path, was and self._translated(was, self.accounts.base)):
+            return None
+        if is_cache(path):  # what Python has compiled belongs to its source
             return None
         if not self.golden.entry(path):
             return "the golden VM has it no more"

@@ -16,7 +16,10 @@ from ..rebase.globs import compiled
 #: Where packages bring keys that are no secrets, such as those of their own tests.
 _OF_PACKAGES = ("/usr/**",)
 _NOT_OF_PACKAGES = ("/usr/local/**",)
-_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY = re.compile(
+    rb"---- ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?----|-----BEGIN OpenVPN Static key|PuTTY-User-Key-File-\d|"
+    rb"AGE-SECRET-KEY-1"
+)
 #: Bytes of a file in which a private key is looked for.
 LOOKED_AT = 1 << 16
 
@@ -36,6 +39,7 @@ RULES = (
         (
             "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/hosts", "/etc/mailname",
             "/etc/ssh/ssh_host_*", "/etc/adjtime", "/etc/iscsi/initiatorname.iscsi", "/etc/nvme/host*",
+            "/etc/machine-info", "/etc/hostid", "/etc/salt/minion_id",
         ),
     ),
     Rule(
@@ -51,14 +55,21 @@ RULES = (
             "/etc/ssl/private/**", "/etc/letsencrypt/**", "/etc/wireguard/**", "/etc/krb5.keytab",
             "/etc/apt/auth.conf", "/etc/apt/auth.conf.d/**", "/var/cache/debconf/passwords.dat",
             "/**/.netrc", "/**/.pgpass", "/**/.my.cnf", "/**/.git-credentials", "/**/.vault-token",
-            "/**/.docker/config.json", "/**/id_rsa", "/**/id_ecdsa", "/**/id_ed25519",
+            "/**/.docker/config.json", "/**/id_rsa", "/**/id_ecdsa", "/**/id_ed25519", "/**/.npmrc", "/**/.pypirc",
+            "/**/.smbcredentials", "/**/.Xauthority", "/**/.vnc/passwd", "/**/.config/gh/hosts.yml",
+            "/**/.config/containers/auth.json", "/**/.config/rclone/rclone.conf", "/var/lib/samba/private/**",
+            "/var/lib/tailscale/**", "/var/lib/puppet/ssl/**", "/etc/puppetlabs/puppet/ssl/**",
         ),
     ),
     Rule("secret", ("/**/.ssh", "/**/.ssh/**", "/**/.gnupg", "/**/.gnupg/**", "/**/.aws", "/**/.aws/**",
-                    "/**/.kube", "/**/.kube/**"), trees=True),
+                    "/**/.kube", "/**/.kube/**", "/**/.azure", "/**/.azure/**", "/**/.config/gcloud",
+                    "/**/.config/gcloud/**", "/**/.password-store", "/**/.password-store/**"), trees=True),
     Rule(
         "history",
-        ("/**/.*_history", "/**/.lesshst", "/**/.viminfo", "/**/.wget-hsts", "/**/.sudo_as_admin_successful"),
+        (
+            "/**/.*_history", "/**/.zhistory", "/**/fish_history", "/**/.lesshst", "/**/.viminfo", "/**/.wget-hsts",
+            "/**/.sudo_as_admin_successful",
+        ),
     ),
     Rule("log", ("/var/log/**", "/var/lib/logrotate/status", "/var/crash/**")),
     Rule("log", ("/var/log/journal/**",), trees=True),

@@ -26,6 +26,8 @@ from manifest import write_manifest
 
 _MASTER_ID = pathlib.Path("/etc/skinnybox/master-id")
 _STATE = pathlib.Path("/var/lib/skinnybox")
+#: What module overlay_import leaves here while it writes.
+_PROMOTION = _STATE / "promotion.json"
 _UNIT = "skinnybox-clean.service"
 
 
@@ -45,6 +47,8 @@ def main() -> int:
 
 def seal(boot_disk: str, keep_apt_lists: bool) -> dict[str, object]:
     """Write a new master id, the manifest and the boot CD, and arrange the cleaning. Raises SealError."""
+    if _PROMOTION.exists():
+        raise SealError("A promotion into it was interrupted: run playbook promote again, which finishes it.")
     root = golden.root_filesystem()
     if root.fstype != "ext4":
         raise SealError(f"The root file system is {root.fstype}; only ext4 can be sealed.")
