@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks upgrade, rollback, commit, report and bake over an inventory as users write it; guests have stand-ins."""
+"""Playbooks upgrade, rollback, commit, report, bake and promote over an inventory as users write it, with stand-ins."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def inventory(lab: Lab, guests: Standins, tmp_path: Path) -> Path:
     (directory / "group_vars").mkdir(parents=True)
     hosts = {"london": {"xenserver_hostname": lab.url}}
     group = {"hosts": hosts, "vars": {"xenserver_username": "root", "xenserver_password": PASSWORD}}
-    (directory / "hosts.yml").write_text(yaml.safe_dump({"xenserver": group}))
+    golden = {"hosts": {"golden": {"ansible_connection": "local"}}}
+    (directory / "hosts.yml").write_text(yaml.safe_dump({"all": golden, "xenserver": group}))
     reach = {"ansible_connection": "standin", "standins": str(guests.directory)}
     (directory / "group_vars" / "skinnybox_instances.yml").write_text(yaml.safe_dump(reach))
     declare(directory)
@@ -205,6 +206,11 @@ def test_what_instances_have_alike_is_found(guests: Standins, inventory: Path) -
             ["-e", "pool=web", "-e", "instance=db-001"],
             "no instance db-001 of VM pool web in london.",
         ),
+        (
+            "promote",
+            ["-e", "instance=web-001", "-e", "golden=golden"],
+            "(noble:1), but golden was last sealed as nothing at all: upgrade the instance",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_written(
@@ -233,3 +239,10 @@ def test_one_that_is_halted_is_moved_when_a_killed_run_has_halted_it_or_when_for
     assert "it is halted, and only a running instance can be previewed: start it (web-001)" in text(forced)
     assert "web-001: noble:1 -> noble:2 at its next start: it is halted" in text(forced)
     assert versions(lab)["web-001"] == (2, "Halted")
+
+
+def test_an_instance_that_does_not_run_is_not_promoted(lab: Lab, inventory: Path) -> None:
+    assert not run_module(lab, "instance", name="web-002", state="stopped", wait=True).failed
+    done = play(inventory, "promote", "-e", "instance=web-002", "-e", "golden=golden")
+    assert done.status != 0
+    assert "web-002 does not run. What it has changed is read while it runs: start it first." in text(done)
