@@ -14,8 +14,8 @@ description:
     that many of them have are better put in the next master, where they are there once.
   - Runs on the controller and needs no connection; the playbook C(skinnybox.xenserver.bake) makes the reports. A report
     takes about half a kilobyte for each difference.
-  - Left out is what belongs to one instance by its nature (see M(skinnybox.xenserver.overlay_export)), users and
-    groups, and the databases of packages. Files of packages that are alike are not told again.
+  - Left out is what belongs to one instance by its nature (see M(skinnybox.xenserver.overlay_export)),
+    C(/etc/fstab), users and groups, and the databases of packages. Files of packages that are alike are not told again.
 extends_documentation_fragment:
   - skinnybox.xenserver.attributes.guest_info
 options:

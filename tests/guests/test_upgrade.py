@@ -351,6 +351,48 @@ def test_the_old_layers_are_untouched(lab: GuestLab, ready: Upgrade, upgraded: P
         assert layer(lab, instance, ready.first) == ready.layers[name]
 
 
+@dataclass
+class Promoted:
+    """The golden VM after a promotion: its address, and what made it itself before."""
+
+    address: str
+    itself: str
+
+
+#: What makes a machine the one that it is.
+ITSELF = "cat /etc/hostname /etc/hosts /etc/machine-id /etc/fstab; sha256sum /etc/ssh/ssh_host_* /root/.ssh/*"
+
+
+@pytest.fixture(scope="module")
+def promoted(lab: GuestLab, ready: Upgrade, golden: Golden, upgraded: Play) -> Iterator[Promoted]:
+    """What an instance has on the second version is brought into the golden VM that was sealed as that."""
+    lab.start(golden.vm)
+    address = lab.wait_for_address(golden.vm)
+    hosts = yaml.safe_load(golden.inventory.read_text())
+    hosts["all"]["hosts"]["golden"]["ansible_host"] = address
+    (ready.inventory / "golden.yml").write_text(yaml.safe_dump(hosts))
+    itself = lab.ssh(address, ITSELF)
+    done = play(ready, "promote", "-e", "instance=app-003", "-e", "golden=golden")
+    assert done.status == 0, done.output
+    assert done.changes == ["Import what the instance has changed"]
+    yield Promoted(address, itself)
+    lab.xapi.VM.hard_shutdown(golden.vm)
+
+
+def test_the_golden_vm_has_what_an_instance_has_and_stays_itself(
+    lab: GuestLab, ready: Upgrade, promoted: Promoted
+) -> None:
+    wanted = EXPECTED["app-003"]
+    assert lab.look(promoted.address, "paths", json.dumps(sorted(wanted.files))) == wanted.files
+    kinds = {path: line for path, line in ready.layers["app-003"].items() if path.startswith("/srv/kinds")}
+    assert lab.look(promoted.address, "tree", "/srv/kinds") == kinds
+    assert int(lab.ssh(promoted.address, "du -m /srv/kinds/large").split()[0]) < 30
+    assert lab.ssh(promoted.address, f"dpkg --audit; dpkg -V {' '.join(wanted.packages)}", check=False) == ""
+    assert lab.ssh(promoted.address, ITSELF) == promoted.itself
+    left = lab.ssh(promoted.address, "find / -xdev -name '.skinnybox-*'; ls /var/tmp | grep skinnybox", check=False)
+    assert left == ""
+
+
 @pytest.fixture(scope="module")
 def back(lab: GuestLab, ready: Upgrade, upgraded: Play) -> Play:
     """All three on the first version again."""

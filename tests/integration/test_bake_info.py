@@ -32,7 +32,7 @@ def make_report(directory: Path, number: int) -> dict[str, Any]:
     """What overlay_report says of one of four instances; number 3 is another than the others."""
     instance = Instance(directory / str(number))
     put(instance.master, "var/lib/dpkg/status", STATUS.format(name="base", version="1"))
-    for path in ("etc/motd", "etc/banner", "etc/shadow", "root/x", "var/log/x"):
+    for path in ("etc/motd", "etc/banner", "etc/fstab", "etc/shadow", "root/x", "var/log/x"):
         put(instance.master, path, "the master's")
     with instance.running() as root:
         put(root, "usr/local/bin/tool", "tool" * 5000, 0o755)
@@ -40,7 +40,14 @@ def make_report(directory: Path, number: int) -> dict[str, Any]:
         put(root, "etc/own", f"of {number}")
         put(root, "etc/caf\udce9\\x", "odd")
         (root / "etc/motd").unlink()
-        for path in ("etc/machine-id", "root/.bash_history", "var/log/x", "etc/shadow", "home/me/.ssh/id_rsa"):
+        for path in (
+            "etc/machine-id",
+            "etc/fstab",
+            "root/.bash_history",
+            "var/log/x",
+            "etc/shadow",
+            "home/me/.ssh/id_rsa",
+        ):
             put(root, path, "the same by chance")
         if number != 3:
             install(root, "nginx", "1.22")

@@ -13,6 +13,7 @@ from ..layers.entry import Entry, Type
 from ..layers.printable import Text
 from ..rebase.defaults import is_cache
 from .accounts import ACCOUNTS
+from .fstab import FSTAB
 from .scrub import Scrub
 
 Report = Mapping[str, Any]  # what module overlay_report returns, with files and checksums
@@ -152,6 +153,8 @@ def _is_own(scrub: Scrub, row: Mapping[str, Any]) -> bool:
     if row["type"] == "directory" and row["change"] == "added":
         return True
     if path in ACCOUNTS or path.startswith(_DATABASES) or is_cache(path):
+        return True
+    if path == FSTAB:  # every instance's first boot adapts it alike, and a golden VM needs its own
         return True
     kind = Type(row["type"]) if row["type"] in {one.value for one in Type} else Type.FILE
     return scrub.reason(path, Entry(kind, 0, 0, 0)) is not None
