@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 
 from ..layers.entry import Entry, Type
 from ..rebase.defaults import is_backup, is_cache
-from ..rebase.globs import compiled
+from ..rebase.globs import matches
 
 #: Where packages bring keys that are no secrets, such as those of their own tests.
 _OF_PACKAGES = ("/usr/**",)
@@ -103,19 +102,19 @@ class Scrub:
 
     def keeps(self, path: str) -> bool:
         """Whether a person wants it promoted whatever the rules say."""
-        return _matches(self.keep, path)
+        return matches(path, self.keep)
 
     def reason(self, path: str, entry: Entry) -> str | None:
         """Why a path is not promoted, by what it is called; None when it is."""
         is_directory = entry.type is Type.DIRECTORY
         if self.keeps(path):
             return None
-        if _matches(self.more, path):
+        if matches(path, self.more):
             return "asked"
         if entry.type is Type.SOCKET:
             return "socket"
         for rule in RULES:
-            if (rule.trees or not is_directory) and _matches(rule.globs, path):
+            if (rule.trees or not is_directory) and matches(path, rule.globs):
                 return rule.reason
         return None if is_directory else self._reason_of_file(path)
 
@@ -123,7 +122,7 @@ class Scrub:
         """Why a file is not promoted, by what it begins with."""
         if not _PRIVATE_KEY.search(content) or self.keeps(path):
             return None
-        if _matches(_OF_PACKAGES, path) and not _matches(_NOT_OF_PACKAGES, path):
+        if matches(path, _OF_PACKAGES) and not matches(path, _NOT_OF_PACKAGES):
             return None
         return "secret"
 
@@ -135,12 +134,3 @@ class Scrub:
         # What dpkg's triggers made stays; the cache of libraries is made anew by the import.
         is_made_again = is_cache(path) and (path.startswith("/var/") or path == "/etc/ld.so.cache")
         return "cache" if is_made_again else None
-
-
-def _matches(globs: tuple[str, ...], path: str) -> bool:
-    return bool(globs) and _any(globs).fullmatch(path) is not None
-
-
-@functools.cache
-def _any(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(compiled(glob).pattern for glob in globs), re.DOTALL)

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import functools
-import re
-
-from .globs import compiled
+from .globs import matches
 
 #: Where what lies on the disk is only a copy of what can be made again. Directories stay: services expect them.
 CACHES = (
@@ -62,38 +59,29 @@ _DATABASES = (
 
 def is_cache(path: str) -> bool:
     """Whether what is at this path can be dropped, since it is made again."""
-    return _matches(CACHES, path) and not _matches(_NO_CACHES, path)
+    return matches(path, CACHES) and not matches(path, _NO_CACHES)
 
 
 def is_generated(path: str) -> bool:
     """Whether a file at this path is made anew with the next package that concerns it."""
-    return _matches(GENERATED, path)
+    return matches(path, GENERATED)
 
 
 def is_backup(path: str) -> bool:
     """Whether a file at this path is a program's copy of what another one was before."""
-    return _matches(BACKUPS, path)
+    return matches(path, BACKUPS)
 
 
 def is_masters_own(path: str) -> bool:
     """Whether only a master may say what stands at this path."""
-    return _matches(_MASTERS_OWN, path)
+    return matches(path, _MASTERS_OWN)
 
 
 def is_text(path: str) -> bool:
     """Whether a file at this path has lines that can be merged, when it is text at all."""
-    return _matches(_TEXTS, path)
+    return matches(path, _TEXTS)
 
 
 def is_database(path: str) -> bool:
     """Whether the rules for accounts and packages alone decide about this path."""
-    return _matches(_DATABASES, path)
-
-
-def _matches(globs: tuple[str, ...], path: str) -> bool:
-    return _any(globs).fullmatch(path) is not None
-
-
-@functools.cache
-def _any(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(compiled(glob).pattern for glob in globs), re.DOTALL)
+    return matches(path, _DATABASES)

@@ -11,7 +11,7 @@ from typing import Iterator
 from ..layers.entry import Type
 from .decision import Decision, Severity
 from .dpkg_database import Databases, unchanged
-from .globs import compiled
+from .globs import matches
 from .outcome import ours_wins, theirs_wins
 
 
@@ -38,6 +38,7 @@ _KINDS = (
     Generated("/usr/share/glib-2.0/schemas/gschemas.compiled", "glib-compile-schemas /usr/share/glib-2.0/schemas"),
     Generated("/usr/share/info/dir", "update-info-dir"),
 )
+_GLOBS = tuple(kind.glob for kind in _KINDS)
 
 
 def decide_generated(databases: Databases) -> Iterator[Decision]:
@@ -45,9 +46,9 @@ def decide_generated(databases: Databases) -> Iterator[Decision]:
     sides = databases.sides
     keeps = any(verdict.keep and verdict.winner and verdict.winner.unpacked for verdict in databases.verdicts)
     for path in sides.touched:
-        kind = next((kind for kind in _KINDS if compiled(kind.glob).fullmatch(path)), None)
-        if kind is None:
+        if not matches(path, _GLOBS):
             continue
+        kind = next(kind for kind in _KINDS if matches(path, [kind.glob]))
         entries = [tree.entry(path) for tree in (sides.ours, sides.theirs)]
         if any(entry is None or entry.type is not Type.FILE for entry in entries):
             continue

@@ -5,11 +5,24 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from typing import Sequence
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]/]+\]|[^*?[]+|\[")
 
 
+def matches(path: str, globs: Sequence[str]) -> bool:
+    """Whether any of the globs matches the path."""
+    return bool(globs) and _any(tuple(globs)).fullmatch(path) is not None
+
+
+@functools.cache
+def _any(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(compiled(glob).pattern for glob in globs), re.DOTALL)
+
+
+@functools.cache
 def compiled(glob: str) -> re.Pattern[str]:
     """The glob as a pattern for fullmatch. ``**/`` also stands for no directory at all, as in a shell."""
     return re.compile("".join(_pattern(token) for token in _TOKEN.findall(glob)), re.DOTALL)

@@ -15,14 +15,13 @@ master's are read first, then those that the instance has of its own.
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 from enum import Enum
 
 from ..layers.tree import Tree
 from .defaults import is_database, is_text
-from .globs import compiled
+from .globs import matches
 from .outcome import same
 from .refusal import Refusal
 from .sides import Sides
@@ -49,7 +48,7 @@ class Line:
 
     def matches(self, path: str) -> bool:
         """Whether the line is about the path."""
-        return _pattern(self.glob).fullmatch(path) is not None
+        return matches(path, (self.glob,))
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,3 @@ def _files(tree: Tree) -> list[str]:
 def _is_file(tree: Tree, path: str) -> bool:
     entry = tree.entry(path)
     return entry is not None and entry.type == "file"
-
-
-@functools.cache
-def _pattern(glob: str) -> re.Pattern[str]:
-    return compiled(glob)

@@ -12,7 +12,7 @@ from ..layers.printable import Text, printable
 from .decision import Action, Decision, Severity
 from .dpkg_verdicts import OLDER
 from .engine import Decisions
-from .globs import compiled
+from .globs import matches
 from .preview import UNKNOWN, Preview, is_unknown
 from .report import SIGNS, WORDS, as_data
 
@@ -35,7 +35,7 @@ def as_result(preview: Preview, details: Details, paths: Sequence[str] = ()) -> 
     known = Decisions({one.path: one for one in preview.decisions if not is_unknown(one)})
     numbers = known.numbers()
     told = sorted(
-        (one for one in preview.decisions if _is_told(one, details) and _matches(one.path, paths)),
+        (one for one in preview.decisions if _is_told(one, details) and (not paths or matches(one.path, paths))),
         key=lambda one: (-_URGENCY.index(one.severity), one.path),
     )
     return {
@@ -59,10 +59,6 @@ def _is_told(decision: Decision, details: Details) -> bool:
     if details is Details.NOTES:
         return decision.severity is Severity.NOTE or decision.action is Action.WRITE or is_unknown(decision)
     return details is Details.FILES and decision.rule != "parent"
-
-
-def _matches(path: str, globs: Sequence[str]) -> bool:
-    return not globs or any(compiled(glob).fullmatch(path) for glob in globs)
 
 
 def _item(preview: Preview, decision: Decision) -> dict[str, Any]:
