@@ -16,6 +16,7 @@ from ..layers.files import OVERLAY, same_content
 from ..layers.tree import Tree
 from ..layers.upper import Raw, Upper
 from ..rebase.instance_files import WithInstanceFiles
+from ..rebase.paths import ancestors, join, parent
 from .accounts import ACCOUNTS
 from .fstab import FSTAB, restored
 from .scrub import LOOKED_AT, Scrub
@@ -140,9 +141,9 @@ class _Finder:
 
     def _directories_of(self, changes: list[Change]) -> Iterator[Change]:
         """Directories that the rules scrub, of something that is promoted all the same, as somebody keeps it."""
-        needed = {directory for change in changes for directory in _parents(change.raw.path)}
+        needed = {directory for change in changes for directory in ancestors(change.raw.path)} & self.scrubbed.keys()
         for raw in self.raws:
-            if raw.entry and raw.path in needed & self.scrubbed.keys():
+            if raw.entry and raw.path in needed:
                 below = self.master.entry(raw.path)
                 if not _is_directory(below):
                     del self.scrubbed[raw.path]
@@ -152,21 +153,21 @@ class _Finder:
         """Paths of the master that the instance does not show: whiteouts, and all that opaque directories hide."""
         names: dict[str, set[str]] = defaultdict(set)
         for raw in self.raws[1:]:
-            names[_parent(raw.path)].add(raw.path)
+            names[parent(raw.path)].add(raw.path)
         hidden: set[str] = set()  # directories that show nothing of the master
         for raw in self.raws:
             below = self.master.entry(raw.path)
             if raw.entry is None:
                 yield from self._tree(raw.path)
             elif _is_directory(raw.entry):
-                if raw.opaque or _parent(raw.path) in hidden:
+                if raw.opaque or parent(raw.path) in hidden:
                     hidden.add(raw.path)
-                    missing = {_join(raw.path, name) for name in self.master.names(raw.path)} - names[raw.path]
+                    missing = {join(raw.path, name) for name in self.master.names(raw.path)} - names[raw.path]
                     for path in missing:
                         yield from self._tree(path)
             elif _is_directory(below):
                 for name in self.master.names(raw.path):
-                    yield from self._tree(_join(raw.path, name))
+                    yield from self._tree(join(raw.path, name))
 
     def _tree(self, path: str) -> Iterator[str]:
         """A path of the master and everything below it."""
@@ -174,22 +175,8 @@ class _Finder:
         while waiting:
             path = waiting.pop()
             yield path
-            waiting += [_join(path, name) for name in self.master.names(path)]
+            waiting += [join(path, name) for name in self.master.names(path)]
 
 
 def _is_directory(entry: Entry | None) -> bool:
     return entry is not None and entry.type is Type.DIRECTORY
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0] or "/"
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path != "/":
-        path = _parent(path)
-        yield path
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path.rstrip('/')}/{name}"

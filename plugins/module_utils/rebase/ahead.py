@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Iterable, Iterator
+from typing import Iterable
 
 from ..layers.durable import sync_file_system
 from ..layers.entry import Type
@@ -74,16 +74,11 @@ class Ahead:
         self.give_up()
 
     def _copy(self) -> None:
-        for raw in self._likely():
-            if raw.entry:
-                copy_file(Copy(raw.location, raw.status, self._place(raw.status), raw.entry))
-
-    def _likely(self) -> Iterator[Raw]:
         for raw in self._changes:
             if raw.entry is None or raw.entry.type is not Type.FILE or raw.links > 1:
                 continue
             if not is_cache(raw.path) and not is_backup(raw.path) and self._is_as_before(raw.path):
-                yield raw
+                copy_file(Copy(raw.location, raw.status, self._place(raw.status), raw.entry))
 
     def _is_as_before(self, path: str) -> bool:
         """Whether the new master has nothing at the path, or what the old one had."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Iterable
+from typing import Collection, Iterable
 
 from ..layers.upper import Raw
 from .decision import Action
@@ -32,8 +32,7 @@ class Room:
 
 def of_copies(files: Iterable[Raw]) -> Room:
     """What copies of files take, at most."""
-    sizes = [raw.allocated for raw in files]
-    return Room(sum(sizes) + _MARGIN, len(sizes) + 16)
+    return _of_layer([raw.allocated for raw in files])
 
 
 def needed(sides: Sides, decisions: Decisions) -> Room:
@@ -49,7 +48,11 @@ def needed(sides: Sides, decisions: Decisions) -> Room:
             continue
         key = (status.st_dev, status.st_ino) if status.st_nlink > 1 else decision.path
         sizes[key] = status.st_blocks * 512 or 1
-    return Room(sum(sizes.values()) + _MARGIN, len(sizes) + 16)
+    return _of_layer(sizes.values())
+
+
+def _of_layer(sizes: Collection[int]) -> Room:
+    return Room(sum(sizes) + _MARGIN, len(sizes) + 16)
 
 
 def free(directory: str) -> Room:

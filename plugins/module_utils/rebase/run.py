@@ -86,7 +86,8 @@ def rebase(job: Job) -> dict[str, Any]:
 
 def _make(job: Job, place: Place, changes: list[Raw]) -> tuple[Decisions, int]:
     """Make all of the layer at its unfinished place; what was decided, and the bytes that it takes."""
-    base, lower = Stack(job.lowers(job.old_master)), Stack(job.lowers(job.new_master))
+    before, after = job.lowers(job.old_master), job.lowers(job.new_master)
+    base, lower = Stack(before), Stack(after)
     upper = place.unfinished / "upper"
     there, copies = free(str(place.layers)), of_copies(changes)
     for directory in (place.unfinished, upper, place.unfinished / "work"):
@@ -94,14 +95,14 @@ def _make(job: Job, place: Place, changes: list[Raw]) -> tuple[Decisions, int]:
     with Ahead(changes, base, lower, place.unfinished / "ahead") as ahead:
         if fits(copies, there):
             ahead.begin()
-        sides, accounts = gather(base, Stack([job.old_upper, *job.lowers(job.old_master)]), lower, changes)
+        sides, accounts = gather(base, Stack([job.old_upper, *before]), lower, changes)
         decisions = decide(sides, accounts)
         wanted = needed(sides, decisions)
         if not fits(wanted + copies, there):
             ahead.give_up()
         _make_room(place, wanted, there)
         build(sides, decisions, str(upper), ahead)
-    return decisions, verify(decisions, str(upper), Stack([upper, *job.lowers(job.new_master)]))
+    return decisions, verify(decisions, str(upper), Stack([upper, *after]))
 
 
 def _check(job: Job) -> None:

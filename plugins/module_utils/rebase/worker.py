@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import signal
 from typing import Callable, NoReturn
@@ -33,8 +34,7 @@ class Worker:
         if not told:
             raise ChildProcessError(errno.ECHILD, "a process of it was ended from outside, maybe for want of memory")
         if told != _DONE:
-            number, _space, place = told.decode(errors="surrogateescape").partition(" ")
-            raise OSError(int(number), os.strerror(int(number)), place)
+            raise OSError(*json.loads(told))
 
     def end(self) -> None:
         """Let it do no more; when this returns, it does not."""
@@ -51,6 +51,6 @@ def _work(job: Callable[[], None], afterwards: Callable[[], None], parent: int, 
             os.write(tell, _DONE)
             afterwards()
     except OSError as problem:
-        os.write(tell, f"{problem.errno} {problem.filename}".encode(errors="surrogateescape"))
+        os.write(tell, json.dumps([problem.errno, problem.strerror, problem.filename]).encode())
     finally:
         os._exit(0)
