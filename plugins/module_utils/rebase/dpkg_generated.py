@@ -46,9 +46,9 @@ def decide_generated(databases: Databases) -> Iterator[Decision]:
     sides = databases.sides
     keeps = any(verdict.keep and verdict.winner and verdict.winner.unpacked for verdict in databases.verdicts)
     for path in sides.touched:
-        if not matches(path, _GLOBS):
+        kind = _kind_of(path)
+        if kind is None:
             continue
-        kind = next(kind for kind in _KINDS if matches(path, [kind.glob]))
         entries = [tree.entry(path) for tree in (sides.ours, sides.theirs)]
         if any(entry is None or entry.type is not Type.FILE for entry in entries):
             continue
@@ -61,3 +61,10 @@ def decide_generated(databases: Databases) -> Iterator[Decision]:
         else:
             reason = f"made from other files on both sides; make it anew in the instance: {kind.command}"
             yield ours_wins(sides, path, "generated", Severity.NOTE, reason)
+
+
+def _kind_of(path: str) -> Generated | None:
+    """All globs are tried as one first: almost no path is of any kind."""
+    if not matches(path, _GLOBS):
+        return None
+    return next((kind for kind in _KINDS if matches(path, (kind.glob,))), None)
