@@ -14,7 +14,7 @@ import re
 import shutil
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.copying
 from tests.support import mounts
 from tests.support.pictures import picture
 from tests.support.rebase_changes import CAPABILITY, EXPECTED, OWNERS, STAMP, TOLD, lively, write
-from tests.support.rebasing import Scene, install, run_tool
+from tests.support.rebasing import Scene, allow_processors, install, run_tool
 
 pytestmark = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() or "-")
 
@@ -33,6 +33,11 @@ pytestmark = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() 
 @pytest.fixture(scope="module")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(tmp_path_factory.mktemp("python"))
+
+
+@pytest.fixture(autouse=True)
+def _two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    allow_processors(monkeypatch, 2)
 
 
 @pytest.fixture
@@ -243,21 +248,20 @@ def test_copies_made_ahead_make_no_difference(scene: Scene, monkeypatch: pytest.
     wanted = rebased(scene)
     assert taken(scene, monkeypatch) > 5
     assert rebased(scene) == wanted
-    monkeypatch.setattr(ahead.Ahead, "begin", lambda self: None)
+    allow_processors(monkeypatch, 1)
+    assert taken(scene, monkeypatch) == 0
     assert rebased(scene) == wanted
 
 
 def test_copies_that_fail_ahead_are_made_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     lively(scene)
     wanted = rebased(scene)
-    made = itertools.count()
 
-    def copy_file(copy: Copy) -> None:
-        if next(made) == 3:
-            raise OSError(errno.EIO, "broken")
-        copying.copy_file(copy)
+    def copy_in_turn(copies: Iterable[Copy]) -> None:
+        copying.copy_in_turn(itertools.islice(copies, 3))
+        raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr(ahead, "copy_file", copy_file)
+    monkeypatch.setattr(ahead, "copy_in_turn", copy_in_turn)
     assert rebased(scene) == wanted
 
 
@@ -277,13 +281,13 @@ def test_a_process_that_is_ended_from_outside_is_told(scene: Scene, monkeypatch:
     monkeypatch.setattr(ahead.Ahead, "begin", lambda self: None)
     tool = os.getpid()
 
-    def copy_file(copy: Copy) -> None:
+    def copy_in_turn(copies: Iterable[Copy]) -> None:
         if os.getpid() != tool:
             os.kill(os.getpid(), signal.SIGKILL)
-        usual(copy)
+        usual(copies)
 
-    usual = copying.copy_file
-    monkeypatch.setattr(copying, "copy_file", copy_file)
+    usual = copying.copy_in_turn
+    monkeypatch.setattr(copying, "copy_in_turn", copy_in_turn)
     with pytest.raises(OSError, match="for want of memory"):
         run.rebase(scene.job)
     assert [path.name for path in scene.layers.iterdir()] == ["master-1"]

@@ -23,7 +23,7 @@ from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.run imp
 from tests.support import mounts
 from tests.support.pictures import picture
 from tests.support.rebase_changes import lively, write
-from tests.support.rebasing import OLD, Scene
+from tests.support.rebasing import OLD, Scene, allow_processors
 
 pytestmark = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() or "-")
 
@@ -90,7 +90,14 @@ def scene() -> Iterator[Scene]:
         yield scene
 
 
+@pytest.fixture(params=[1, 2], ids=["one processor", "two processors"])
+def processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many for the tool."""
+    allow_processors(monkeypatch, request.param)
+
+
 @pytest.mark.matrix
+@pytest.mark.usefixtures("processors")
 @pytest.mark.parametrize("abandoned", [False, True], ids=["first time", "after a rollback"])
 def test_a_rebase_that_is_killed_anywhere_ends_the_same(scene: Scene, abandoned: bool) -> None:
     def begin() -> None:

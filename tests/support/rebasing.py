@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from ansible_collections.skinnybox.xenserver.plugins.module_utils.rebase.run import Job
 from tests.support import mounts
@@ -91,3 +94,8 @@ def run_tool(scene: Scene, tool: Path, request: str = REQUEST) -> subprocess.Com
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(tool)}
     arguments = command(scene, request)
     return subprocess.run(arguments, env=environment, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+
+
+def allow_processors(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Have a rebase of this process find so many processors: with one, it has no second process."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(number)))

@@ -9,16 +9,16 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Iterable
+from typing import Iterable, Iterator
 
 from ..layers.durable import sync_file_system
 from ..layers.entry import Type
 from ..layers.files import is_unchanged
 from ..layers.tree import Tree
 from ..layers.upper import Raw
-from .copying import Copy, copy_file
+from .copying import Copy, copy_in_turn
 from .defaults import is_backup, is_cache
-from .worker import Worker
+from .worker import Worker, has_another_processor
 
 
 class Ahead:
@@ -38,7 +38,9 @@ class Ahead:
         self._done: bool | None = None  # None: not known yet
 
     def begin(self) -> None:
-        """Begin to copy, if there can be another process. Raises OSError."""
+        """Begin to copy, if another process can do it beside this one. Raises OSError."""
+        if not has_another_processor():
+            return
         self._directory.mkdir()
         try:
             # what can be written now, the end need not wait for
@@ -74,11 +76,14 @@ class Ahead:
         self.give_up()
 
     def _copy(self) -> None:
+        copy_in_turn(self._copies())
+
+    def _copies(self) -> Iterator[Copy]:
         for raw in self._changes:
             if raw.entry is None or raw.entry.type is not Type.FILE or raw.links > 1:
                 continue
             if not is_cache(raw.path) and not is_backup(raw.path) and self._is_as_before(raw.path):
-                copy_file(Copy(raw.location, raw.status, self._place(raw.status), raw.entry))
+                yield Copy(raw.location, raw.status, self._place(raw.status), raw.entry)
 
     def _is_as_before(self, path: str) -> bool:
         """Whether the new master has nothing at the path, or what the old one had."""

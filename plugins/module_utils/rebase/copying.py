@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Iterable, Iterator, NamedTuple
 
 from ..layers.entry import Entry, Type
 from ..layers.extents import data_extents, has_holes
-from .worker import Worker
+from .worker import Worker, has_another_processor
 
 #: Files up to this size are read at once; of larger ones holes are looked for.
 _SMALL = 1 << 20
 _CHUNK = 1 << 30
+#: So many files the disk is told to read before the first of them is copied.
+_BATCH = 32
 _DEVICES = {
     Type.CHARACTER: stat.S_IFCHR,
     Type.BLOCK: stat.S_IFBLK,
@@ -38,38 +41,54 @@ class Copy(NamedTuple):
 
 def copy_files(copies: list[Copy]) -> None:
     """Copy many files, half of them in another process. Raises OSError, when nothing is being copied any more."""
+    if not has_another_processor():
+        copy_in_turn(copies)
+        return
     half = len(copies) // 2
     try:
-        worker = Worker(lambda: _copy_in_turn(copies[:half]))
+        worker = Worker(lambda: copy_in_turn(copies[:half]))
     except OSError:  # no memory for it: this process does all
-        _copy_in_turn(copies)
+        copy_in_turn(copies)
         return
     try:
-        _copy_in_turn(copies[half:])
+        copy_in_turn(copies[half:])
         worker.wait()
     finally:
         worker.end()
 
 
-def _copy_in_turn(copies: Iterable[Copy]) -> None:
-    for copy in copies:
-        copy_file(copy)
+def copy_in_turn(copies: Iterable[Copy]) -> None:
+    """Copy files one after the other, while the disk reads those that come next. Holes stay holes. Raises OSError."""
+    left = iter(copies)
+    while batch := list(itertools.islice(left, _BATCH)):
+        with _opened(batch) as sources:
+            for copy, source in zip(batch, sources, strict=True):
+                _copy(source, copy)
 
 
-def copy_file(copy: Copy) -> None:
-    """Make one copy. Holes stay holes. Raises OSError."""
-    status = copy.status
-    reading = os.open(copy.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+@contextlib.contextmanager
+def _opened(copies: list[Copy]) -> Iterator[list[int]]:
+    """Descriptors of the sources, which the kernel is told to read now."""
+    sources: list[int] = []
     try:
-        with _new_file(copy.target) as writing:
-            if status.st_size <= _SMALL and not has_holes(status):
-                _write(writing, os.read(reading, status.st_size))
-            else:
-                _copy_extents(reading, writing, status.st_size)
-            _set_attributes(writing, copy.entry)
-            os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
+        for copy in copies:
+            sources.append(os.open(copy.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            os.posix_fadvise(sources[-1], 0, min(copy.status.st_size, _SMALL), os.POSIX_FADV_WILLNEED)
+        yield sources
     finally:
-        os.close(reading)
+        for source in sources:
+            os.close(source)
+
+
+def _copy(source: int, copy: Copy) -> None:
+    status = copy.status
+    with _new_file(copy.target) as writing:
+        if status.st_size <= _SMALL and not has_holes(status):
+            _write(writing, os.read(source, status.st_size))
+        else:
+            _copy_extents(source, writing, status.st_size)
+        _set_attributes(writing, copy.entry)
+        os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def write_file(target: str, content: bytes, entry: Entry) -> None:

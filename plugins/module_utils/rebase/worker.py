@@ -16,6 +16,11 @@ _PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its pa
 _DONE = b"done"
 
 
+def has_another_processor() -> bool:
+    """Whether a second process runs beside this one. Two that take turns on one processor are slower than one."""
+    return len(os.sched_getaffinity(0)) > 1
+
+
 class Worker:
     """A process with a job. It knows what this one knew when it began, and ends when this one ends."""
 
