@@ -18,7 +18,7 @@ from ..layers.tree import Tree
 from ..layers.upper import Raw
 from .copying import Copy, copy_in_turn
 from .defaults import is_backup, is_cache
-from .worker import Worker, has_another_processor
+from .worker import Worker, beside
 
 
 class Ahead:
@@ -39,13 +39,10 @@ class Ahead:
 
     def begin(self) -> None:
         """Begin to copy, if another process can do it beside this one. Raises OSError."""
-        if not has_another_processor():
-            return
         self._directory.mkdir()
-        try:
-            # what can be written now, the end need not wait for
-            self._worker = Worker(self._copy, lambda: sync_file_system(self._directory))
-        except OSError:  # no memory for it: this process does without
+        # what can be written now, the end need not wait for
+        self._worker = beside(self._copy, lambda: sync_file_system(self._directory))
+        if self._worker is None:
             self._directory.rmdir()
 
     def take(self, status: os.stat_result, target: str) -> bool:

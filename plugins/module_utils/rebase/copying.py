@@ -15,7 +15,7 @@ from typing import Iterable, Iterator, NamedTuple
 
 from ..layers.entry import Entry, Type
 from ..layers.extents import data_extents, has_holes
-from .worker import Worker, has_another_processor
+from .worker import beside
 
 #: Files up to this size are read at once; of larger ones holes are looked for.
 _SMALL = 1 << 20
@@ -40,14 +40,10 @@ class Copy(NamedTuple):
 
 
 def copy_files(copies: list[Copy]) -> None:
-    """Copy many files, half of them in another process. Raises OSError, when nothing is being copied any more."""
-    if not has_another_processor():
-        copy_in_turn(copies)
-        return
+    """Copy many files, half of them in another process if it can be. Raises OSError, with nothing being copied any more."""
     half = len(copies) // 2
-    try:
-        worker = Worker(lambda: copy_in_turn(copies[:half]))
-    except OSError:  # no memory for it: this process does all
+    worker = beside(lambda: copy_in_turn(copies[:half]))
+    if worker is None:
         copy_in_turn(copies)
         return
     try:

@@ -16,11 +16,6 @@ _PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its pa
 _DONE = b"done"
 
 
-def has_another_processor() -> bool:
-    """Whether a second process runs beside this one. Two that take turns on one processor are slower than one."""
-    return len(os.sched_getaffinity(0)) > 1
-
-
 class Worker:
     """A process with a job. It knows what this one knew when it began, and ends when this one ends."""
 
@@ -46,6 +41,19 @@ class Worker:
         os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
         os.close(self._answer)
+
+
+def beside(job: Callable[[], None], afterwards: Callable[[], None] = lambda: None) -> Worker | None:
+    """Begin a job in a process that runs beside this one; None where there is no memory or no processor for it.
+
+    Two that take turns on one processor are slower than one.
+    """
+    if len(os.sched_getaffinity(0)) < 2:
+        return None
+    try:
+        return Worker(job, afterwards)
+    except OSError:
+        return None
 
 
 def _work(job: Callable[[], None], afterwards: Callable[[], None], parent: int, tell: int) -> NoReturn:
