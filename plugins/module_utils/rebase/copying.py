@@ -40,7 +40,7 @@ class Copy(NamedTuple):
 
 
 def copy_files(copies: list[Copy]) -> None:
-    """Copy many files, half of them in another process if it can be. Raises OSError, with nothing being copied any more."""
+    """Copy many files, half of them in another process if it can be. Raises OSError; then nothing is being copied."""
     half = len(copies) // 2
     worker = beside(lambda: copy_in_turn(copies[:half]))
     if worker is None:
