@@ -34,6 +34,14 @@ class Conflicts(Exception):
 
 
 @dataclass(frozen=True)
+class _Conflict:
+    """Why a path cannot simply be done."""
+
+    reason: str
+    is_of_place: bool = False  # where the golden VM is, the instance's file cannot go
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is to be done; what is there already is in no list."""
 
@@ -60,7 +68,7 @@ def make_plan(index: Index, golden: Tree, answer: Answer, goes_on: bool) -> tupl
         place=frozenset(place),
         delete=tuple(path for path in index.deletions if path not in stay and golden.entry(path)),
         accounts=dict(_changed_accounts(accounts, golden)),
-        left={path: conflicts[path] for path in sorted(stay)},
+        left={path: conflicts[path].reason for path in sorted(stay)},
         notes=tuple(reason for notes in accounts.notes.values() for _severity, reason in notes),
         bytes=sum(index.items[path].allocated for path in place),
     )
@@ -84,20 +92,20 @@ class _Look:
             if not done or len({self._inode(path) for path in paths}) > 1:
                 yield from paths
 
-    def conflicts(self) -> dict[str, str]:
-        """Why a path cannot simply be done, by path."""
+    def conflicts(self) -> dict[str, _Conflict]:
+        """Paths that cannot simply be done, and why."""
         found = {}
         for path, item in self.index.items.items():
             first = self.index.items[item.link] if item.link else item
-            reason = self._conflict(path, first.now, item.was) or self._unplaced(path, item)
-            if reason:
-                found[path] = reason
+            conflict = self._conflict(path, first.now, item.was) or self._unplaced(path, item)
+            if conflict:
+                found[path] = conflict
         for path, was in self.index.deletions.items():
-            if reason := self._conflict(path, None, was) or self._strangers(path):
-                found[path] = reason
+            if conflict := self._conflict(path, None, was) or self._strangers(path):
+                found[path] = conflict
         return found
 
-    def _conflict(self, path: str, now: State | None, was: State | None) -> str | None:
+    def _conflict(self, path: str, now: State | None, was: State | None) -> _Conflict | None:
         if self._is(path, now and self._translated(now, self.accounts.theirs)):
             return None
         if self._is(path, was and self._translated(was, self.accounts.base)):
@@ -105,23 +113,24 @@ class _Look:
         if is_cache(path):  # what Python has compiled belongs to its source
             return None
         if not self.golden.entry(path):
-            return "the golden VM has it no more"
-        return "the golden VM has another one than the instance's master" if was else "the golden VM has one of its own"
+            return _Conflict("the golden VM has it no more")
+        whose = "another one than the instance's master" if was else "one of its own"
+        return _Conflict(f"the golden VM has {whose}")
 
-    def _unplaced(self, path: str, item: Item) -> str | None:
+    def _unplaced(self, path: str, item: Item) -> _Conflict | None:
         parent = path.rpartition("/")[0] or "/"
         made = self.index.items.get(parent)
         if made and made.now.entry.type is not Type.DIRECTORY:
-            return f"{parent} is no directory"
+            return _Conflict(f"{parent} is no directory", is_of_place=True)
         if not made and not _is_directory(self.golden.entry(parent)):
-            return f"the golden VM has no directory {parent}"
+            return _Conflict(f"the golden VM has no directory {parent}", is_of_place=True)
         return None if item.now.entry.type is Type.DIRECTORY else self._strangers(path)
 
-    def _strangers(self, path: str) -> str | None:
+    def _strangers(self, path: str) -> _Conflict | None:
         """What would go with a directory, and is not the instance's to delete."""
         for name in self.golden.names(path):
             if f"{path}/{name}" not in self.index.deletions:
-                return f"the golden VM has {name} in it"
+                return _Conflict(f"the golden VM has {name} in it", is_of_place=True)
         return None
 
     def _is(self, path: str, state: State | None) -> bool:
@@ -138,19 +147,19 @@ class _Look:
         return os.lstat(location).st_ino if location else 0
 
 
-def _settle(conflicts: Mapping[str, str], answer: Answer) -> set[str]:
+def _settle(conflicts: Mapping[str, _Conflict], answer: Answer) -> set[str]:
     """Paths that are left as they are. Raises Conflicts when nobody has said what is to be done."""
     firm = {path for path in conflicts if path in _INDIVISIBLE}
     if answer is Answer.INSTANCE:
-        firm |= {path for path, reason in conflicts.items() if "directory" in reason or " in it" in reason}
+        firm |= {path for path, conflict in conflicts.items() if conflict.is_of_place}
     refused = conflicts if answer is Answer.REFUSE else firm
     if refused:
         raise Conflicts(_sentence(conflicts, sorted(refused)))
     return set(conflicts) if answer is Answer.GOLDEN else set()
 
 
-def _sentence(conflicts: Mapping[str, str], paths: list[str]) -> str:
-    shown = "; ".join(f"{path}: {conflicts[path]}" for path in paths[:10])
+def _sentence(conflicts: Mapping[str, _Conflict], paths: list[str]) -> str:
+    shown = "; ".join(f"{path}: {conflicts[path].reason}" for path in paths[:10])
     more = f"; and {len(paths) - 10} more" if len(paths) > 10 else ""
     return (
         f"The golden VM was changed where the instance was changed, {len(paths)} times: {shown}{more}. Nothing was "
