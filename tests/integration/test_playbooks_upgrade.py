@@ -139,6 +139,24 @@ def test_a_canary_that_fails_goes_back_and_the_rest_stays(
     assert failed.recap["web-002"]["changed"] == 0
 
 
+def test_one_that_can_neither_start_nor_go_back_comes_back_later(
+    lab: Lab, guests: Standins, ids: dict[int, str], inventory: Path
+) -> None:
+    declare(inventory, max_conflicts=1)
+    lab.fault(method="Async.VM.start_on", error=["NO_HOSTS_AVAILABLE"], always=True)
+    failed = play(inventory, "upgrade", "-e", "instance=web-001")
+    lab.clear_faults()
+    assert failed.status != 0
+    assert "It is halted, and of noble:1 as before." in text(failed)
+    assert "It could not be brought back to run on noble:1: " in text(failed)
+    assert "Of 1: 0 moved, 1 failed, 0 not touched." in text(failed)
+    assert versions(lab) == {"web-001": (1, "Halted"), "web-002": (1, "Running")}
+    back = play(inventory, "rollback", "-e", "instance=web-001", "-e", "force=true")
+    assert back.status == 0, back.output
+    assert "web-001: on noble:1, what was interrupted is finished" in text(back)
+    assert versions(lab) == dict.fromkeys(("web-001", "web-002"), (1, "Running"))
+
+
 def test_instances_move_and_go_back_and_stay_in_the_end(
     lab: Lab, guests: Standins, ids: dict[int, str], inventory: Path
 ) -> None:
