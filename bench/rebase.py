@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rebase of an upper of 300 MB in 5,000 files, beside a plain ``cp -a`` of it. Needs root, for a loop mount.
+"""A rebase of an upper of 300 MB in 5,000 files, beside a plain ``cp -a`` of it, on two processors and on one.
+
+Needs root, for a loop mount.
 
 python bench/rebase.py [files; 5000 unless told otherwise]
 """

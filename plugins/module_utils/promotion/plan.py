@@ -14,6 +14,7 @@ from ..layers.entry import Entry, Type
 from ..layers.tree import Tree
 from ..rebase.accounts import Accounts
 from ..rebase.defaults import is_cache
+from ..rebase.paths import join, parent
 from .accounts import merge_accounts
 from .index import Index, Item, State
 
@@ -118,18 +119,18 @@ class _Look:
         return _Conflict(f"the golden VM has {whose}")
 
     def _unplaced(self, path: str, item: Item) -> _Conflict | None:
-        parent = path.rpartition("/")[0] or "/"
-        made = self.index.items.get(parent)
+        directory = parent(path)
+        made = self.index.items.get(directory)
         if made and made.now.entry.type is not Type.DIRECTORY:
-            return _Conflict(f"{parent} is no directory", is_of_place=True)
-        if not made and not _is_directory(self.golden.entry(parent)):
-            return _Conflict(f"the golden VM has no directory {parent}", is_of_place=True)
+            return _Conflict(f"{directory} is no directory", is_of_place=True)
+        if not made and not _is_directory(self.golden.entry(directory)):
+            return _Conflict(f"the golden VM has no directory {directory}", is_of_place=True)
         return None if item.now.entry.type is Type.DIRECTORY else self._strangers(path)
 
     def _strangers(self, path: str) -> _Conflict | None:
         """What would go with a directory, and is not the instance's to delete."""
         for name in self.golden.names(path):
-            if f"{path}/{name}" not in self.index.deletions:
+            if join(path, name) not in self.index.deletions:
                 return _Conflict(f"the golden VM has {name} in it", is_of_place=True)
         return None
 
